@@ -1,0 +1,36 @@
+//! codecgate: a self-hosted gateway for NB-IoT / LwM2M devices.
+//!
+//! A device's datagram becomes a pushed event; a command becomes bytes. `ARCHITECTURE.md` beside this crate is the map:
+//! layers, the two flows, invariants. A module names only modules of the layers above it, and a test holds that.
+
+// words
+pub mod model;
+
+// pure protocol and rules: no I/O, no clock, no randomness
+pub mod coap;
+pub mod command;
+pub mod lwm2m;
+pub mod profile;
+
+// one outside thing each
+pub mod codec;
+pub mod store;
+pub mod transport;
+pub mod webhook;
+
+// flows
+pub mod catalog;
+pub mod downlink;
+pub mod shard;
+pub mod uplink;
+
+// northbound
+pub mod api;
+
+// composition
+pub mod app;
+pub mod cli;
+pub mod config;
+pub mod demo;
+pub mod simulate;
+pub mod telemetry;

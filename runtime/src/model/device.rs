@@ -1,0 +1,305 @@
+//! Products, devices, endpoints and registrations.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::net::SocketAddr;
+
+use serde::{Deserialize, Serialize};
+
+use super::Timestamp;
+
+/// Number of a product, given by the store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct ProductId(pub u32);
+
+/// Number of a device, given by the store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct DeviceId(pub u64);
+
+impl fmt::Display for ProductId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl fmt::Display for DeviceId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// The LwM2M endpoint client name: 1 to 128 bytes of visible ASCII.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Endpoint(String);
+
+impl Endpoint {
+    /// Most bytes of an endpoint client name.
+    pub const MAX_BYTES: usize = 128;
+
+    /// Takes the name if it can be one.
+    ///
+    /// # Errors
+    /// [`BadEndpoint`] when it is empty, too long, or has a character that is no visible ASCII.
+    pub fn new(text: impl Into<String>) -> Result<Self, BadEndpoint> {
+        let text = text.into();
+        if text.is_empty() || text.len() > Self::MAX_BYTES || !text.bytes().all(|b| b.is_ascii_graphic()) {
+            return Err(BadEndpoint { expected: "1 to 128 visible ASCII characters", got: text });
+        }
+        Ok(Self(text))
+    }
+
+    /// The name.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl TryFrom<String> for Endpoint {
+    type Error = BadEndpoint;
+    fn try_from(text: String) -> Result<Self, BadEndpoint> {
+        Self::new(text)
+    }
+}
+
+impl From<Endpoint> for String {
+    fn from(endpoint: Endpoint) -> Self {
+        endpoint.0
+    }
+}
+
+impl fmt::Display for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// An endpoint client name that does not fit.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("expected {expected}, got `{}`", got.escape_debug())]
+pub struct BadEndpoint {
+    /// What would fit.
+    pub expected: &'static str,
+    /// What came.
+    pub got: String,
+}
+
+/// How the devices of a product name themselves (REFERENCE E.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum EndpointFormat {
+    /// 15 digits.
+    Imei,
+    /// `urn:imei:` and 15 digits.
+    UrnImei,
+    /// `urn:imei-imsi:`, 15 digits, `-`, 15 digits.
+    UrnImeiImsi,
+    /// Whatever the operator registered.
+    #[default]
+    Any,
+}
+
+impl EndpointFormat {
+    /// The format in words, for messages: "this product expects ...".
+    #[must_use]
+    pub fn describe(self) -> &'static str {
+        match self {
+            Self::Imei => "<15 digits>",
+            Self::UrnImei => "urn:imei:<15 digits>",
+            Self::UrnImeiImsi => "urn:imei-imsi:<15 digits>-<15 digits>",
+            Self::Any => "1 to 128 visible ASCII characters",
+        }
+    }
+
+    /// Holds the name against the format.
+    ///
+    /// # Errors
+    /// [`BadEndpoint`] with the expected form in words.
+    pub fn check(self, endpoint: &Endpoint) -> Result<(), BadEndpoint> {
+        let is_id = |text: &str| text.len() == 15 && text.bytes().all(|b| b.is_ascii_digit());
+        let text = endpoint.as_str();
+        let fits = match self {
+            Self::Any => true,
+            Self::Imei => is_id(text),
+            Self::UrnImei => text.strip_prefix("urn:imei:").is_some_and(is_id),
+            Self::UrnImeiImsi => text
+                .strip_prefix("urn:imei-imsi:")
+                .and_then(|rest| rest.split_once('-'))
+                .is_some_and(|(imei, imsi)| is_id(imei) && is_id(imsi)),
+        };
+        if fits { Ok(()) } else { Err(BadEndpoint { expected: self.describe(), got: text.to_owned() }) }
+    }
+
+    /// The 15-digit IMEI inside a name of any format, if there is one: finds the device that a misconfigured module means.
+    #[must_use]
+    pub fn imei_of(text: &str) -> Option<&str> {
+        let tail = text.strip_prefix("urn:imei:").or_else(|| text.strip_prefix("urn:imei-imsi:")).unwrap_or(text);
+        let imei = tail.get(0..15)?;
+        let ends = matches!(tail.as_bytes().get(15), None | Some(b'-'));
+        (ends && imei.bytes().all(|b| b.is_ascii_digit())).then_some(imei)
+    }
+}
+
+/// When a device listens (REFERENCE C.5, E.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum PowerMode {
+    /// Sleeps between reports: downlinks wait until it speaks.
+    #[default]
+    Psm,
+    /// Listens in long intervals; the network buffers.
+    Edrx,
+    /// Listens always.
+    Drx,
+}
+
+/// What is unique about a product: the pair that codecs and profiles are found by (REFERENCE A.2, B.1).
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ProductKey {
+    /// `manufacturerId`
+    pub manufacturer_id: String,
+    /// `model`
+    pub model: String,
+}
+
+impl fmt::Display for ProductKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.manufacturer_id, self.model)
+    }
+}
+
+/// All devices of one model: one profile and one active codec version.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Product {
+    /// Number.
+    pub id: ProductId,
+    /// Unique pair.
+    pub key: ProductKey,
+    /// `deviceType` of the profile.
+    pub device_type: String,
+    /// The profile document (JSON text as in `profiles/schema.json`). It was valid when it was stored.
+    pub profile: String,
+    /// How its devices name themselves.
+    pub endpoint_format: EndpointFormat,
+    /// When its devices listen.
+    pub power_mode: PowerMode,
+    /// blake3 of the active codec component, hex; none = transparent.
+    pub codec: Option<String>,
+    /// When it was created.
+    pub created: Timestamp,
+}
+
+/// A device that the operator let in.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Device {
+    /// Number.
+    pub id: DeviceId,
+    /// Its endpoint client name, unique.
+    pub endpoint: Endpoint,
+    /// Its product.
+    pub product: ProductId,
+    /// The operator's name for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// Overrides the product's power mode.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub power_mode: Option<PowerMode>,
+    /// What a codec may ask for by name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub attributes: BTreeMap<String, String>,
+    /// When it was created.
+    pub created: Timestamp,
+}
+
+/// A live LwM2M registration (LwM2M Core 6.2). Kept so that a restart costs the device nothing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Registration {
+    /// Whose it is.
+    pub device: DeviceId,
+    /// Second Location-Path segment, unguessable: `/rd/{location}`.
+    pub location: String,
+    /// Token of the observation of /19/0/0, 8 random bytes as hex; a notify is known by it, also from a new address.
+    pub token: String,
+    /// Where the device was last heard.
+    pub peer: SocketAddr,
+    /// `lt`, seconds.
+    pub lifetime_s: u32,
+    /// `lwm2m`, as sent.
+    pub version: String,
+    /// `b`, as sent.
+    pub binding: String,
+    /// Object and instance paths of the payload, such as `/19/0`.
+    pub objects: Vec<String>,
+    /// First Register.
+    pub registered: Timestamp,
+    /// Last Register or Update; with `lifetime_s` it gives the end.
+    pub updated: Timestamp,
+}
+
+impl Registration {
+    /// When it ends unless the device speaks before.
+    #[must_use]
+    pub fn expires(&self) -> Timestamp {
+        self.updated.plus_ms(u64::from(self.lifetime_s) * 1_000)
+    }
+}
+
+/// Text that is never printed. `Debug` shows its length only.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Secret(String);
+
+impl Secret {
+    /// Wraps the text.
+    #[must_use]
+    pub fn new(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+
+    /// The text, for the one place that needs it.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Secret({} bytes)", self.0.len())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn endpoint_formats() {
+        let imei = "867000000000001";
+        for (format, good, bad) in [
+            (EndpointFormat::Imei, imei.to_owned(), format!("urn:imei:{imei}")),
+            (EndpointFormat::UrnImei, format!("urn:imei:{imei}"), imei.to_owned()),
+            (EndpointFormat::UrnImeiImsi, format!("urn:imei-imsi:{imei}-460001234567890"), format!("urn:imei:{imei}")),
+            (EndpointFormat::Imei, imei.to_owned(), "86700000000000".to_owned()),
+        ] {
+            assert_eq!(format.check(&Endpoint::new(&*good).unwrap()), Ok(()), "{format:?}");
+            let refusal = format.check(&Endpoint::new(&*bad).unwrap()).unwrap_err();
+            assert!(refusal.to_string().contains(format.describe()), "{refusal}");
+            assert_eq!(EndpointFormat::imei_of(&good), Some(imei));
+        }
+        assert_eq!(EndpointFormat::imei_of("my-meter"), None);
+        assert!(Endpoint::new("a b").is_err() && Endpoint::new("").is_err() && Endpoint::new("x".repeat(129)).is_err());
+    }
+
+    #[test]
+    fn a_secret_is_not_printed() {
+        assert_eq!(format!("{:?}", Secret::new("hunter2")), "Secret(7 bytes)");
+    }
+}

@@ -1,0 +1,237 @@
+//! Events: facts that are stored in the log and pushed to subscriptions.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+use super::{DeviceId, ProductId, Secret, Timestamp};
+
+/// What an event tells. One uplink yields one event per kind it contains; exactly one of them carries the raw bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum EventKind {
+    /// A Register was accepted.
+    DeviceRegistered,
+    /// An Update was accepted.
+    DeviceUpdated,
+    /// The device deregistered.
+    DeviceDeregistered,
+    /// The registration's lifetime passed without a word.
+    DeviceOffline,
+    /// Decoded property values.
+    Report,
+    /// A decoded alarm or fault.
+    EventReport,
+    /// An uplink that only answers a command; the command's own event tells the result.
+    Response,
+    /// An uplink of a product without codec, passed on as it came.
+    Transparent,
+    /// An uplink that could not be decoded.
+    DeadLetter,
+    /// A command changed its state.
+    Command,
+}
+
+impl EventKind {
+    /// All kinds.
+    pub const ALL: [Self; 10] = [
+        Self::DeviceRegistered,
+        Self::DeviceUpdated,
+        Self::DeviceDeregistered,
+        Self::DeviceOffline,
+        Self::Report,
+        Self::EventReport,
+        Self::Response,
+        Self::Transparent,
+        Self::DeadLetter,
+        Self::Command,
+    ];
+
+    /// The stable text.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::DeviceRegistered => "device-registered",
+            Self::DeviceUpdated => "device-updated",
+            Self::DeviceDeregistered => "device-deregistered",
+            Self::DeviceOffline => "device-offline",
+            Self::Report => "report",
+            Self::EventReport => "event-report",
+            Self::Response => "response",
+            Self::Transparent => "transparent",
+            Self::DeadLetter => "dead-letter",
+            Self::Command => "command",
+        }
+    }
+}
+
+/// Place of an event in the log: arrival day, block of the day, position in the block. Ordered, stable for ever.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct EventId {
+    /// Days since 1970.
+    pub day: u32,
+    /// Block of the day, from 0.
+    pub block: u32,
+    /// Position in the block, from 0.
+    pub offset: u16,
+}
+
+/// `20780-184-3`
+impl fmt::Display for EventId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}-{}-{}", self.day, self.block, self.offset)
+    }
+}
+
+impl FromStr for EventId {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        let mut parts = text.split('-');
+        let id = (|| {
+            Some(Self {
+                day: parts.next()?.parse().ok()?,
+                block: parts.next()?.parse().ok()?,
+                offset: parts.next()?.parse().ok()?,
+            })
+        })();
+        match (id, parts.next()) {
+            (Some(id), None) => Ok(id),
+            _ => Err(format!("`{text}` is no event id: day-block-offset")),
+        }
+    }
+}
+
+/// A fact to append.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NewEvent {
+    /// What it tells.
+    pub kind: EventKind,
+    /// Whom it is about.
+    pub device: DeviceId,
+    /// The device's endpoint client name at that time.
+    pub endpoint: String,
+    /// The device's product.
+    pub product: ProductId,
+    /// When it happened, by the gateway's clock.
+    pub time: Timestamp,
+    /// The device's payload, on exactly one event of an uplink.
+    pub raw: Option<Vec<u8>>,
+    /// A compact JSON object: what subscribers see as `data`.
+    pub body: String,
+}
+
+/// A fact in the log.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Event {
+    /// Where it stands.
+    pub id: EventId,
+    /// What it says.
+    pub fact: NewEvent,
+}
+
+impl Event {
+    /// The event as it is pushed and listed: one compact JSON object without white space.
+    #[must_use]
+    pub fn to_json(&self) -> String {
+        let fact = &self.fact;
+        // Endpoint names are visible ASCII; only quote and backslash need escaping.
+        let endpoint = fact.endpoint.replace('\\', "\\\\").replace('"', "\\\"");
+        format!(
+            "{{\"id\":\"{}\",\"kind\":\"{}\",\"time\":\"{}\",\"productId\":{},\"deviceId\":{},\"endpoint\":\"{endpoint}\",\"data\":{}}}",
+            self.id,
+            fact.kind.as_str(),
+            fact.time,
+            fact.product,
+            fact.device,
+            fact.body
+        )
+    }
+}
+
+/// Number of a subscription, given by the store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct SubscriptionId(pub u32);
+
+impl fmt::Display for SubscriptionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// Whose events a subscription gets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Scope {
+    /// Everybody's.
+    All,
+    /// Those of one product's devices.
+    Product(ProductId),
+    /// Those of one device.
+    Device(DeviceId),
+}
+
+/// Who gets which events.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Subscription {
+    /// Number.
+    pub id: SubscriptionId,
+    /// http or https address that the events are posted to.
+    pub url: String,
+    /// Key of the signature.
+    pub secret: Secret,
+    /// Whose events.
+    pub scope: Scope,
+    /// Which kinds; empty = all but `response`.
+    pub kinds: Vec<EventKind>,
+    /// When it was created; it sees events from then on.
+    pub created: Timestamp,
+}
+
+impl Subscription {
+    /// Whether an event is for this subscription.
+    #[must_use]
+    pub fn wants(&self, fact: &NewEvent) -> bool {
+        let in_scope = match self.scope {
+            Scope::All => true,
+            Scope::Product(product) => fact.product == product,
+            Scope::Device(device) => fact.device == device,
+        };
+        let of_kind = if self.kinds.is_empty() { fact.kind != EventKind::Response } else { self.kinds.contains(&fact.kind) };
+        in_scope && of_kind
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn event_ids_order_and_round_trip() {
+        let early = EventId { day: 20_000, block: 9, offset: 65_535 };
+        let late = EventId { day: 20_000, block: 10, offset: 0 };
+        assert!(early < late);
+        assert_eq!(late.to_string().parse(), Ok(late));
+        assert!("1-2".parse::<EventId>().is_err() && "1-2-3-4".parse::<EventId>().is_err());
+    }
+
+    #[test]
+    fn an_event_is_one_compact_json_object() {
+        let fact = NewEvent {
+            kind: EventKind::Report,
+            device: DeviceId(7),
+            endpoint: "a\"b\\c".to_owned(),
+            product: ProductId(1),
+            time: Timestamp(0),
+            raw: None,
+            body: "{\"x\":1}".to_owned(),
+        };
+        let text = Event { id: EventId::default(), fact }.to_json();
+        let value: serde_json::Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(value.pointer("/endpoint"), Some(&"a\"b\\c".into()));
+        assert_eq!(value.pointer("/data/x"), Some(&1.into()));
+        assert!(!text.contains(": "), "{text}");
+    }
+}

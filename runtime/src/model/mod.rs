@@ -1,0 +1,20 @@
+//! The words of the gateway: values that are valid or do not exist.
+//!
+//! Knows nothing of sockets, stores or codecs; names std and the derive crates only. Every other module speaks in these.
+
+mod command;
+mod device;
+mod event;
+mod time;
+mod value;
+
+pub use command::{Command, CommandId, CommandState, Failure};
+pub use device::{
+    BadEndpoint, Device, DeviceId, Endpoint, EndpointFormat, PowerMode, Product, ProductId, ProductKey, Registration, Secret,
+};
+pub use event::{Event, EventId, EventKind, NewEvent, Scope, Subscription, SubscriptionId};
+pub use time::{BadTime, Timestamp};
+pub use value::{
+    CodecFault, CommandDescription, Description, Downlink, FaultKind, Field, FieldDescription, Message, Origin, Report,
+    ReportKind, Response, ServiceDescription, Transport, Value, ValueType,
+};
