@@ -1,28 +1,39 @@
-//! Worker threads that own devices: everything about one device happens on one thread, in order.
+//! Worker threads that own devices: everything about one device happens on one thread, in order, without a lock.
+//!
+//! [`Router`] finds the shard of a device; [`Shards`] owns the threads. What a shard does with a job is told in `worker`,
+//! what an uplink or a command means in `crate::uplink` and `crate::downlink`.
 
-use crate::model::DeviceId;
+mod gate;
+mod hands;
+mod lane;
+mod router;
+mod worker;
 
-/// Sends work to the shard that owns the device. Cheap to clone.
-#[derive(Clone)]
-pub struct Router {}
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
-#[expect(clippy::unimplemented, unused_variables, missing_docs, reason = "skeleton")]
-impl Router {
-    /// Look at the device's commands. A hint: may be lost, a sweep finds what it missed.
-    pub fn hint(&self, device: DeviceId) {
-        unimplemented!()
-    }
-    /// The device was deleted: forget its registration.
-    pub fn forget(&self, device: DeviceId) {
-        unimplemented!()
-    }
-    /// Uplinks by how they ended since start: (decoded, transparent, dead letter), and those received and not yet ended.
-    pub fn uplink_counts(&self) -> UplinkCounts {
-        unimplemented!()
-    }
+pub use lane::Lane;
+pub use router::Router;
+pub use worker::{Shards, ShardsConfig};
+
+use crate::lwm2m::Occurrence;
+use crate::model::{Device, DeviceId};
+
+/// Work for a shard.
+pub(crate) enum Job {
+    /// A device did something; for a Register the device that it named.
+    Occurrence(Occurrence, Option<Box<Device>>),
+    /// Look at the device's commands.
+    Hint(DeviceId),
+    /// The device was deleted.
+    Forget(DeviceId),
+    /// Something lies in the mailbox.
+    Wake,
+    /// Finish.
+    Stop,
 }
 
-/// Every uplink ends as exactly one of these; received = the sum of the others.
+/// Every uplink ends as exactly one of decoded, transparent, dead letter or not stored; received = the sum + in progress.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct UplinkCounts {
     /// Taken from devices.
@@ -37,4 +48,31 @@ pub struct UplinkCounts {
     pub not_stored: u64,
     /// Not ended yet.
     pub in_progress: u64,
+}
+
+/// Counts of uplinks, shared by the shards.
+#[derive(Default)]
+pub(crate) struct Counters {
+    pub(crate) received: AtomicU64,
+    pub(crate) decoded: AtomicU64,
+    pub(crate) transparent: AtomicU64,
+    pub(crate) dead_letter: AtomicU64,
+    pub(crate) not_stored: AtomicU64,
+}
+
+impl Counters {
+    pub(crate) fn add(counter: &AtomicU64) {
+        counter.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn snapshot(self: &Arc<Self>) -> UplinkCounts {
+        // The ends are read before the beginning, so that the difference is never negative.
+        let decoded = self.decoded.load(Ordering::Acquire);
+        let transparent = self.transparent.load(Ordering::Acquire);
+        let dead_letter = self.dead_letter.load(Ordering::Acquire);
+        let not_stored = self.not_stored.load(Ordering::Acquire);
+        let received = self.received.load(Ordering::Acquire);
+        let ended = decoded + transparent + dead_letter + not_stored;
+        UplinkCounts { received, decoded, transparent, dead_letter, not_stored, in_progress: received.saturating_sub(ended) }
+    }
 }

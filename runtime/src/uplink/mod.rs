@@ -1,1 +1,242 @@
-//! (front door of uplink)
+//! One uplink becomes its events: decoded, transparent or dead letter, never nothing and never two of these.
+//!
+//! Decides; commits nothing. The raw bytes travel on exactly one event, so that a payload is stored once and can be decoded
+//! again after a codec was mended (USERS pain 7: a decoded payload is never silently missing).
+
+mod body;
+mod registration;
+
+use body::Body;
+
+use crate::catalog::{ActiveCodec, ActiveProduct, Slot};
+use crate::codec::{CallError, DeviceCard, Instances};
+use crate::command::Happening;
+use crate::lwm2m::UplinkMessage;
+use crate::model::{
+    Command, DeviceId, Downlink, EventKind, Message, NewEvent, Origin, Report, ReportKind, Response, Timestamp, Transport,
+};
+use crate::store::Versioned;
+
+pub(crate) use registration::{Whose, deregistered, offline, registered, updated};
+
+/// Whom an uplink is from, as far as its events need it.
+#[derive(Clone, Copy)]
+pub(crate) struct Sender<'a> {
+    pub(crate) device: DeviceId,
+    pub(crate) product: &'a ActiveProduct,
+    pub(crate) card: &'a DeviceCard,
+}
+
+impl Sender<'_> {
+    fn event(&self, kind: EventKind, time: Timestamp, raw: Option<Vec<u8>>, body: String) -> NewEvent {
+        let endpoint = self.card.endpoint.as_str().to_owned();
+        NewEvent { kind, device: self.device, endpoint, product: self.product.product.id, time, raw, body }
+    }
+}
+
+/// How an uplink ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum End {
+    Decoded,
+    Transparent,
+    DeadLetter,
+}
+
+/// What an uplink came to.
+pub(crate) struct Outcome {
+    pub(crate) end: End,
+    /// To be committed together.
+    pub(crate) events: Vec<NewEvent>,
+    /// Commands that it answers, and how.
+    pub(crate) answered: Vec<(Versioned<Command>, Happening)>,
+    /// The device says that more uplinks follow at once: cached commands wait for the last (REFERENCE B.3).
+    pub(crate) has_more: bool,
+    /// The codec's application-level answer to the report.
+    pub(crate) ack: Option<Vec<u8>>,
+}
+
+/// Works out one uplink. `find` looks up the device's command that was sent with a mid; `waiting` tells the codec's answer
+/// that commands wait.
+pub(crate) fn work(
+    instances: &mut Instances,
+    sender: Sender<'_>,
+    message: &UplinkMessage,
+    (now, trace): (Timestamp, u64),
+    waiting: bool,
+    find: impl FnMut(u16) -> Option<Versioned<Command>>,
+) -> Outcome {
+    let (object, instance, resource) = message.path;
+    let origin = Origin {
+        transport: Transport::Coap,
+        object,
+        instance,
+        resource,
+        content_format: message.content_format,
+        received_ms: now.0,
+    };
+    let payload = &message.payload;
+    let active = match &sender.product.codec {
+        Slot::Transparent => {
+            let body = Body::new(trace, &sender.product.provenance).hex("payload", payload).finish();
+            return ended(End::Transparent, sender.event(EventKind::Transparent, now, Some(payload.clone()), body));
+        }
+        Slot::Broken(why) => {
+            return dead_letter(sender, payload, (now, trace), Death::host("codec-not-loaded", why));
+        }
+        Slot::Active(active) => active,
+    };
+    let decoded = instances.decode(&active.codec, sender.card, payload, &origin);
+    pass_on_log(instances, sender, "decode");
+    let messages = match decoded {
+        Ok(messages) => messages,
+        Err(error) => return dead_letter(sender, payload, (now, trace), Death::call(&error)),
+    };
+    let mut outcome = match write_messages(active, sender, &messages, payload, (now, trace), find) {
+        Ok(outcome) => outcome,
+        Err(why) => return dead_letter(sender, payload, (now, trace), Death::host("broken-promise", &why)),
+    };
+    if messages.iter().any(|message| matches!(message, Message::Report(_))) {
+        outcome.ack = acknowledge(instances, active, sender, payload, &origin, waiting);
+    }
+    outcome
+}
+
+/// Asks the codec for its application-level answer (REFERENCE B.4 cloudRsp). A codec that fails here loses only the answer.
+fn acknowledge(
+    instances: &mut Instances,
+    active: &ActiveCodec,
+    sender: Sender<'_>,
+    payload: &[u8],
+    origin: &Origin,
+    has_more: bool,
+) -> Option<Vec<u8>> {
+    let ask = Downlink::ReportAck { uplink: payload.to_vec(), errcode: 0, has_more };
+    let answer = instances.encode(&active.codec, sender.card, ask, origin);
+    pass_on_log(instances, sender, "encode");
+    answer.unwrap_or_else(|error| {
+        tracing::warn!(endpoint = %sender.card.endpoint, %error, "the codec made no answer to a report");
+        None
+    })
+}
+
+fn ended(end: End, event: NewEvent) -> Outcome {
+    Outcome { end, events: vec![event], answered: Vec::new(), has_more: false, ack: None }
+}
+
+/// Sorts the messages into at most one event a kind, in the order report, event report, response; the first carries the bytes.
+fn write_messages(
+    active: &ActiveCodec,
+    sender: Sender<'_>,
+    messages: &[Message],
+    payload: &[u8],
+    (now, trace): (Timestamp, u64),
+    mut find: impl FnMut(u16) -> Option<Versioned<Command>>,
+) -> Result<Outcome, String> {
+    let mut outcome = Outcome { end: End::Decoded, events: Vec::new(), answered: Vec::new(), has_more: false, ack: None };
+    let mut raw = Some(payload.to_vec());
+    let provenance = &sender.product.provenance;
+    for (kind, event_kind) in [(ReportKind::Report, EventKind::Report), (ReportKind::Event, EventKind::EventReport)] {
+        let of_kind = |message| match message {
+            &Message::Report(ref report) if report.kind == kind => Some(report),
+            _ => None,
+        };
+        if !messages.iter().any(|message| of_kind(message).is_some()) {
+            continue;
+        }
+        let mut body = Body::new(trace, provenance).list("reports");
+        for report in messages.iter().filter_map(of_kind) {
+            let Report { has_more, .. } = report;
+            outcome.has_more |= *has_more;
+            body.item(|out| active.plan.write_report(report, now.0, out))?;
+        }
+        outcome.events.push(sender.event(event_kind, now, raw.take(), body.finish()));
+    }
+    let responses = messages.iter().filter_map(|message| match message {
+        Message::Response(response) => Some(response),
+        Message::Report(_) => None,
+    });
+    let mut body = Body::new(trace, provenance).list("responses");
+    let mut any = false;
+    for response in responses {
+        any = true;
+        let command = find(response.mid);
+        let values = response_values(active, command.as_ref(), response)?;
+        body.item(|out| body::write_response(response, command.as_ref().map(|found| found.doc.id), &values, out))?;
+        if let Some(command) = command {
+            let result = serde_json::from_str(&values).map_err(|error| format!("response values are no JSON: {error}"))?;
+            outcome.answered.push((command, Happening::Responded { errcode: response.errcode, result }));
+        }
+    }
+    // An uplink of which the codec made nothing is decoded too; its event says so with an empty list.
+    if any || raw.is_some() {
+        let kind = if any { EventKind::Response } else { EventKind::Report };
+        let body = if any { body } else { Body::new(trace, provenance).list("reports") };
+        outcome.events.push(sender.event(kind, now, raw.take(), body.finish()));
+    }
+    Ok(outcome)
+}
+
+/// The response's fields by name; by the frame's own command if it tells, else by the command that was sent with this mid.
+fn response_values(active: &ActiveCodec, command: Option<&Versioned<Command>>, response: &Response) -> Result<String, String> {
+    let by_mid = command.and_then(|found| active.plan.command(&found.doc.service, &found.doc.name));
+    let mut values = String::new();
+    match response.command.or(by_mid) {
+        Some(index) => drop(active.plan.write_response(index, response, &mut values)?),
+        None => values.push_str("{}"),
+    }
+    Ok(values)
+}
+
+/// Why a payload could not be decoded.
+struct Death<'a> {
+    code: &'a str,
+    detail: String,
+    offset: Option<u32>,
+    function: Option<&'a str>,
+}
+
+impl<'a> Death<'a> {
+    fn host(code: &'a str, why: &str) -> Self {
+        Self { code, detail: why.to_owned(), offset: None, function: None }
+    }
+
+    fn call(error: &'a CallError) -> Self {
+        match error {
+            CallError::Refused(fault) => {
+                Self { code: fault.kind.as_str(), detail: fault.detail.clone(), offset: fault.offset, function: None }
+            }
+            CallError::Trap { function, message } => {
+                Self { code: "trap", detail: message.clone(), offset: None, function: Some(function) }
+            }
+            CallError::Deadline { function, .. } => {
+                Self { code: "deadline", detail: error.to_string(), offset: None, function: Some(function) }
+            }
+            CallError::TooLarge { .. } => Self { code: "too-large", detail: error.to_string(), offset: None, function: None },
+        }
+    }
+}
+
+fn dead_letter(sender: Sender<'_>, payload: &[u8], (now, trace): (Timestamp, u64), death: Death<'_>) -> Outcome {
+    tracing::debug!(endpoint = %sender.card.endpoint, code = death.code, detail = %death.detail, "dead letter");
+    let error = serde_json::json!({
+        "code": death.code, "detail": death.detail, "offset": death.offset, "function": death.function,
+    });
+    let body = Body::new(trace, &sender.product.provenance).hex("payload", payload).raw("error", &error.to_string()).finish();
+    ended(End::DeadLetter, sender.event(EventKind::DeadLetter, now, Some(payload.to_vec()), body))
+}
+
+fn pass_on_log(instances: &mut Instances, sender: Sender<'_>, call: &str) {
+    let (lines, dropped) = instances.take_log();
+    for line in &lines {
+        let (product, endpoint, text) = (&sender.product.product.key, &sender.card.endpoint, &line.text);
+        match line.level {
+            "error" => tracing::error!(target: "codec", %product, %endpoint, call, "{text}"),
+            "warn" => tracing::warn!(target: "codec", %product, %endpoint, call, "{text}"),
+            "info" => tracing::info!(target: "codec", %product, %endpoint, call, "{text}"),
+            _ => tracing::debug!(target: "codec", %product, %endpoint, call, "{text}"),
+        }
+    }
+    if dropped > 0 {
+        tracing::warn!(target: "codec", endpoint = %sender.card.endpoint, dropped, "the codec logged more lines than a call may");
+    }
+}

@@ -1,0 +1,260 @@
+//! What a shard does for one device: uplinks, comings and goings, commands. Reads the lane, submits commits, leaves answers.
+
+use std::sync::Arc;
+
+use super::worker::Mailbox;
+use super::{Counters, Lane};
+use crate::catalog::{ActiveProduct, Catalog};
+use crate::clock;
+use crate::codec::Instances;
+use crate::command::{Happening, transition};
+use crate::downlink::{self, Encoded, Step};
+use crate::lwm2m::{Answer, DownlinkId, Occurrence, RegisterRequest, Ticket, UplinkMessage};
+use crate::model::{Command, CommandId, Device, Timestamp};
+use crate::store::{Commit, Done, Expect, Store, StoreError, Submission, Versioned, Write};
+use crate::transport::Answers;
+use crate::uplink::{self, End, Sender, Whose};
+
+/// A downlink that is no command: its outcome concerns nobody.
+const UNTRACKED: DownlinkId = DownlinkId(0);
+
+/// Everything a shard works with but the lanes.
+pub(super) struct Hands {
+    pub(super) awake_ms: u64,
+    pub(super) span_ms: u64,
+    pub(super) store: Store,
+    pub(super) catalog: Arc<Catalog>,
+    pub(super) instances: Instances,
+    pub(super) answers: Answers,
+    pub(super) counters: Arc<Counters>,
+    pub(super) mailbox: Mailbox,
+    pub(super) batch: Vec<Submission>,
+    pub(super) trace: u64,
+}
+
+impl Hands {
+    /// Hands the batch to the committer. What it cannot take is told its failure here, as the committer would.
+    pub(super) fn submit(&mut self) {
+        if self.batch.is_empty() {
+            return;
+        }
+        if let Err(refused) = self.store.submit(std::mem::take(&mut self.batch)) {
+            for submission in refused {
+                (submission.done)(Err(StoreError::Busy));
+            }
+        }
+    }
+
+    pub(super) fn forget(&self, ticket: Ticket) {
+        self.answers.push(Answer::Forget { ticket });
+    }
+
+    /// Nobody could take what a device did: it hears nothing and sends again.
+    pub(super) fn unheard(&self, occurrence: &Occurrence, ticket: Ticket) {
+        if matches!(occurrence, Occurrence::Uplink(_)) {
+            Counters::add(&self.counters.not_stored);
+        }
+        self.forget(ticket);
+    }
+
+    /// One occurrence of a device that is not waiting for a command's write.
+    pub(super) fn occurrence(&mut self, lane: &mut Lane, occurrence: Occurrence) -> Result<(), StoreError> {
+        let now = clock::wall();
+        match occurrence {
+            Occurrence::Uplink(message) => self.uplink(lane, &message, now),
+            Occurrence::Update { ticket, registration } => {
+                lane.joined(&registration);
+                lane.spoke(now, self.awake_ms, false);
+                let commit = uplink::updated(whose(lane), registration, now);
+                self.accept(ticket, commit, Answer::Accept { ticket });
+                self.advance(lane)
+            }
+            Occurrence::Deregister { ticket, .. } => {
+                lane.left();
+                let commit = uplink::deregistered(whose(lane), now);
+                self.accept(ticket, commit, Answer::Accept { ticket });
+                Ok(())
+            }
+            Occurrence::Expired { .. } => {
+                lane.left();
+                let commit = uplink::offline(whose(lane), now);
+                let endpoint = lane.card.endpoint.clone();
+                let done: Done = Box::new(move |result| {
+                    if let Err(error) = result {
+                        tracing::error!(%endpoint, %error, "an expired registration was not stored; it expires again after a restart");
+                    }
+                });
+                self.batch.push(Submission { commit, done });
+                Ok(())
+            }
+            Occurrence::Delivered { id, .. } => {
+                // An acknowledgement shows that the device still listens.
+                lane.spoke(now, self.awake_ms, false);
+                self.outcome(lane, id, Happening::Acknowledged, now)
+            }
+            Occurrence::Refused { id, code, .. } => self.outcome(lane, id, Happening::Refused { detail: code }, now),
+            Occurrence::TimedOut { id, .. } => self.outcome(lane, id, Happening::Unacknowledged, now),
+            Occurrence::Register(request) => {
+                self.forget(request.ticket);
+                Ok(())
+            }
+        }
+    }
+
+    pub(super) fn register(&mut self, lane: &mut Lane, device: &Device, request: RegisterRequest) -> Result<(), StoreError> {
+        let now = clock::wall();
+        let ticket = request.ticket;
+        tracing::info!(endpoint = %device.endpoint, peer = %request.peer, lifetime = request.lifetime_s, "registered");
+        let (registration, commit) = uplink::registered(Whose::from(device), request, now);
+        lane.joined(&registration);
+        lane.spoke(now, self.awake_ms, false);
+        self.accept(ticket, commit, Answer::Register { ticket, registration });
+        self.advance(lane)
+    }
+
+    /// Commits, then gives the answer; if the commit fails the device hears nothing and sends again.
+    fn accept(&mut self, ticket: Ticket, commit: Commit, answer: Answer) {
+        let answers = self.answers.clone();
+        let done: Done = Box::new(move |result| {
+            answers.push(if result.is_ok() { answer } else { Answer::Forget { ticket } });
+        });
+        self.batch.push(Submission { commit, done });
+    }
+
+    fn uplink(&mut self, lane: &mut Lane, message: &UplinkMessage, now: Timestamp) -> Result<(), StoreError> {
+        let ticket = message.ticket;
+        let Some(product) = self.catalog.active(lane.product) else {
+            self.unheard(&Occurrence::Uplink(message.clone()), ticket);
+            return Ok(());
+        };
+        self.trace = self.trace.wrapping_add(1);
+        let sender = Sender { device: lane.device, product: &product, card: &lane.card };
+        let store = &self.store;
+        let find = |mid| lane.sent_with(mid).and_then(|id| store.command(id).ok().flatten());
+        let outcome = uplink::work(&mut self.instances, sender, message, (now, self.trace), lane.open, find);
+
+        let mut commit = Commit { events: outcome.events, writes: Vec::new() };
+        for (command, happening) in outcome.answered {
+            if let Ok(next) = transition(&command.doc, happening, now) {
+                lane.moving = true;
+                add_move(&mut commit, lane, next, &command);
+            }
+        }
+        lane.spoke(now, self.awake_ms, outcome.has_more);
+        let (answers, counters) = (self.answers.clone(), Arc::clone(&self.counters));
+        let (device, end, ack) = (lane.device, outcome.end, outcome.ack);
+        let mailbox = lane.moving.then(|| self.mailbox.clone());
+        let done: Done = Box::new(move |result| {
+            match result {
+                Ok(()) => {
+                    Counters::add(match end {
+                        End::Decoded => &counters.decoded,
+                        End::Transparent => &counters.transparent,
+                        End::DeadLetter => &counters.dead_letter,
+                    });
+                    answers.push(Answer::Accept { ticket });
+                    if let Some(payload) = ack {
+                        answers.push(Answer::Send { device, id: UNTRACKED, payload, max_retransmit: None });
+                    }
+                }
+                Err(error) => {
+                    Counters::add(&counters.not_stored);
+                    tracing::warn!(%device, %error, "an uplink was not stored and not acknowledged; the device sends it again");
+                    answers.push(Answer::Forget { ticket });
+                }
+            }
+            if let Some(mailbox) = mailbox {
+                mailbox.push(device);
+            }
+        });
+        self.batch.push(Submission { commit, done });
+        if lane.open && !lane.moving { self.advance(lane) } else { Ok(()) }
+    }
+
+    /// What became of a command's datagram.
+    fn outcome(&mut self, lane: &mut Lane, id: DownlinkId, happening: Happening, now: Timestamp) -> Result<(), StoreError> {
+        if id == UNTRACKED {
+            return Ok(());
+        }
+        if let Some(command) = self.store.command(CommandId(id.0))?
+            && let Ok(next) = transition(&command.doc, happening, now)
+        {
+            self.move_command(lane, next, &command, None);
+        }
+        Ok(())
+    }
+
+    /// Takes the next step with the device's commands, if one is due and none is under way.
+    pub(super) fn advance(&mut self, lane: &mut Lane) -> Result<(), StoreError> {
+        if lane.moving {
+            return Ok(());
+        }
+        let now = clock::wall();
+        let open = self.store.open_commands(lane.device)?;
+        lane.open = !open.is_empty();
+        let Some(product) = self.catalog.active(lane.product) else { return Ok(()) };
+        let reach = lane.reach(product.product.power_mode, now);
+        let (command, happening, datagram) = match downlink::next_step(&open, reach, now, self.span_ms) {
+            Step::Rest => return Ok(()),
+            Step::Move(command, happening) => (command, happening, None),
+            Step::Send { command, has_more } => {
+                let (happening, payload) = self.encode(lane, &product, &command.doc, has_more, now);
+                (command, happening, payload)
+            }
+        };
+        match transition(&command.doc, happening, now) {
+            Ok(next) => self.move_command(lane, next, command, datagram),
+            Err(unmoved) => tracing::error!(command = %command.doc.id, %unmoved, "a step that the life cycle refuses"),
+        }
+        Ok(())
+    }
+
+    fn encode(
+        &mut self,
+        lane: &mut Lane,
+        product: &ActiveProduct,
+        command: &Command,
+        has_more: bool,
+        now: Timestamp,
+    ) -> (Happening, Option<Vec<u8>>) {
+        let (last, busy) = lane.mids();
+        let encoded = downlink::encode(&mut self.instances, product, &lane.card, command, (last, &busy), has_more, now);
+        match encoded {
+            Ok(Encoded { mid, payload }) => {
+                lane.remember(mid, command.id);
+                (Happening::Sent { mid }, Some(payload))
+            }
+            Err(detail) => {
+                tracing::warn!(endpoint = %lane.card.endpoint, command = %command.id, detail, "a command could not be encoded");
+                (Happening::EncodeFailed { detail }, None)
+            }
+        }
+    }
+
+    /// Stores a moved command and its event; the datagram leaves when that is durable (SENT is stored before it is true).
+    fn move_command(&mut self, lane: &mut Lane, next: Command, from: &Versioned<Command>, datagram: Option<Vec<u8>>) {
+        let (device, id, max_retransmit) = (lane.device, DownlinkId(next.id.0), next.max_retransmit);
+        let mut commit = Commit::default();
+        add_move(&mut commit, lane, next, from);
+        lane.moving = true;
+        let (answers, mailbox) = (self.answers.clone(), self.mailbox.clone());
+        let done: Done = Box::new(move |result| {
+            match (result, datagram) {
+                (Ok(()), Some(payload)) => answers.push(Answer::Send { device, id, payload, max_retransmit }),
+                (Ok(()), None) => {}
+                (Err(error), _) => tracing::warn!(%device, %error, "a command's step was not stored; it is tried again"),
+            }
+            mailbox.push(device);
+        });
+        self.batch.push(Submission { commit, done });
+    }
+}
+
+fn whose(lane: &Lane) -> Whose<'_> {
+    Whose { device: lane.device, endpoint: lane.card.endpoint.as_str(), product: lane.product }
+}
+
+fn add_move(commit: &mut Commit, lane: &Lane, next: Command, from: &Versioned<Command>) {
+    commit.events.push(downlink::event(&next, lane.card.endpoint.as_str()));
+    commit.writes.push(Write::PutCommand(next, Expect::Version(from.version)));
+}

@@ -1,0 +1,221 @@
+//! CoAP over UDP (RFC 7252): one socket, one thread, one state machine.
+//!
+//! The thread has its own small reactor, so that a flood of datagrams never starves the API or the webhooks.
+
+use std::collections::VecDeque;
+use std::io;
+use std::net::SocketAddr;
+use std::thread::JoinHandle;
+
+use tokio::net::UdpSocket;
+use tokio::sync::watch;
+
+use super::Answers;
+use crate::clock;
+use crate::lwm2m::{Answer, Occurrence, Server, Transmit};
+
+/// Datagrams handled before answers and timers get their turn.
+const BURST: usize = 256;
+/// Largest UDP payload.
+const MAX_DATAGRAM: usize = 65_535;
+/// Bytes the kernel may queue for us while a commit is on its way; the kernel grants at most its `rmem_max`.
+const SOCKET_BUFFER: usize = 8 << 20;
+
+/// What stops a transport from starting.
+#[derive(Debug, thiserror::Error)]
+pub enum TransportError {
+    /// The address is taken or not ours.
+    #[error(
+        "cannot listen for CoAP on {address}/udp: {source}; is another gateway or LwM2M server running? set coap.listen or --coap"
+    )]
+    Bind {
+        /// Which.
+        address: SocketAddr,
+        /// The system's reason.
+        source: io::Error,
+    },
+    /// The system refused a thread or a reactor.
+    #[error("cannot start the CoAP thread: {0}")]
+    Start(#[source] io::Error),
+}
+
+/// A bound socket that does not serve yet.
+pub struct CoapSocket {
+    socket: std::net::UdpSocket,
+    address: SocketAddr,
+}
+
+impl CoapSocket {
+    /// Binds; port 0 takes a free one.
+    ///
+    /// # Errors
+    /// [`TransportError::Bind`] when the address is busy.
+    pub fn bind(address: SocketAddr) -> Result<Self, TransportError> {
+        let bind = || -> io::Result<(std::net::UdpSocket, SocketAddr)> {
+            let domain = if address.is_ipv4() { socket2::Domain::IPV4 } else { socket2::Domain::IPV6 };
+            let socket = socket2::Socket::new(domain, socket2::Type::DGRAM, Some(socket2::Protocol::UDP))?;
+            // Larger buffers are a wish; the kernel's maximum may be lower.
+            let _ = socket.set_recv_buffer_size(SOCKET_BUFFER);
+            let _ = socket.set_send_buffer_size(SOCKET_BUFFER);
+            socket.set_nonblocking(true)?;
+            socket.bind(&address.into())?;
+            let socket = std::net::UdpSocket::from(socket);
+            let local = socket.local_addr()?;
+            Ok((socket, local))
+        };
+        let (socket, address) = bind().map_err(|source| TransportError::Bind { address, source })?;
+        Ok(Self { socket, address })
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Serves on a thread of its own until `stop` turns true. `sink` takes what devices do, or hands it back when it is full:
+    /// then the device hears nothing and sends again.
+    ///
+    /// # Errors
+    /// [`TransportError::Start`] when the system gives no thread.
+    pub fn serve<S>(
+        self,
+        server: Server,
+        answers: Answers,
+        sink: S,
+        stop: watch::Receiver<bool>,
+    ) -> Result<JoinHandle<()>, TransportError>
+    where
+        S: FnMut(Occurrence) -> Result<(), Occurrence> + Send + 'static,
+    {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(TransportError::Start)?;
+        let guard = runtime.enter();
+        let socket = UdpSocket::from_std(self.socket).map_err(TransportError::Start)?;
+        drop(guard);
+        let pump = Pump { socket, server, answers, sink, replies: Vec::new(), unreported: VecDeque::new() };
+        std::thread::Builder::new()
+            .name("coap".to_owned())
+            .spawn(move || runtime.block_on(pump.run(stop)))
+            .map_err(TransportError::Start)
+    }
+}
+
+struct Pump<S> {
+    socket: UdpSocket,
+    server: Server,
+    answers: Answers,
+    sink: S,
+    replies: Vec<Answer>,
+    /// What no device would repeat (a delivery, an expiry): kept until the flows take it; bounded by the devices.
+    unreported: VecDeque<Occurrence>,
+}
+
+impl<S: FnMut(Occurrence) -> Result<(), Occurrence>> Pump<S> {
+    async fn run(mut self, mut stop: watch::Receiver<bool>) {
+        let mut buffer = vec![0_u8; MAX_DATAGRAM];
+        let answers = self.answers.clone();
+        while !*stop.borrow() {
+            let timeout = self.server.poll_timeout();
+            tokio::select! {
+                _ = stop.changed() => {}
+                () = answers.ready() => {}
+                readable = self.socket.readable() => if let Err(error) = readable {
+                    tracing::error!(%error, "the CoAP socket failed");
+                    return;
+                },
+                () = sleep_until(timeout) => {}
+            }
+            self.receive(&mut buffer);
+            self.answer();
+            self.server.handle_timeout(clock::monotonic(), clock::wall());
+            self.report();
+            self.transmit().await;
+        }
+        // What was committed while stopping is still acknowledged: saves the device a retransmission.
+        self.answer();
+        self.transmit().await;
+    }
+
+    fn receive(&mut self, buffer: &mut [u8]) {
+        let (now, wall) = (clock::monotonic(), clock::wall());
+        for _ in 0..BURST {
+            match self.socket.try_recv_from(buffer) {
+                Ok((length, peer)) => {
+                    let datagram = buffer.get(..length).unwrap_or_default();
+                    self.server.handle_datagram(now, wall, peer, datagram);
+                    self.report();
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
+                // Linux reports an earlier datagram's ICMP answer here; it says nothing about the next datagram.
+                Err(error) => tracing::debug!(%error, "receiving a datagram failed"),
+            }
+        }
+    }
+
+    fn answer(&mut self) {
+        self.answers.take(&mut self.replies);
+        if self.replies.is_empty() {
+            return;
+        }
+        let now = clock::monotonic();
+        for reply in self.replies.drain(..) {
+            self.server.handle_answer(now, reply);
+        }
+    }
+
+    /// Passes on what devices did. What the flows cannot take is forgotten here, and the device sends it again.
+    fn report(&mut self) {
+        while let Some(earlier) = self.unreported.pop_front() {
+            if let Err(refused) = (self.sink)(earlier) {
+                self.unreported.push_front(refused);
+                break;
+            }
+        }
+        while let Some(occurrence) = self.server.poll_occurrence() {
+            let Err(refused) = (self.sink)(occurrence) else { continue };
+            let ticket = match &refused {
+                Occurrence::Register(request) => request.ticket,
+                Occurrence::Uplink(uplink) => uplink.ticket,
+                Occurrence::Update { ticket, .. } | Occurrence::Deregister { ticket, .. } => *ticket,
+                _ => {
+                    self.unreported.push_back(refused);
+                    continue;
+                }
+            };
+            self.server.handle_answer(clock::monotonic(), Answer::Forget { ticket });
+        }
+    }
+
+    async fn transmit(&mut self) {
+        while let Some(Transmit { peer, datagram }) = self.server.poll_transmit() {
+            let sent = match self.socket.try_send_to(&datagram, peer) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.socket.send_to(&datagram, peer).await,
+                other => other,
+            };
+            // UDP may lose it anyway: retransmission repairs both.
+            if let Err(error) = sent {
+                tracing::debug!(%error, %peer, "sending a datagram failed");
+            }
+        }
+    }
+}
+
+async fn sleep_until(moment: Option<std::time::Instant>) {
+    match moment {
+        Some(moment) => tokio::time::sleep_until(moment.into()).await,
+        None => std::future::pending().await,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_busy_port_is_explained() {
+        let first = CoapSocket::bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        assert_ne!(first.address().port(), 0);
+        let refusal = CoapSocket::bind(first.address()).err().unwrap().to_string();
+        assert!(refusal.contains(&first.address().to_string()) && refusal.contains("--coap"), "{refusal}");
+    }
+}

@@ -1,0 +1,77 @@
+//! What a device's coming and going becomes: its registration document and one event (LwM2M Core 6.2).
+
+use serde_json::json;
+
+use crate::lwm2m::RegisterRequest;
+use crate::model::{Device, DeviceId, EventKind, NewEvent, ProductId, Registration, Timestamp};
+use crate::store::{Commit, Write};
+
+/// Whom a registration is of.
+#[derive(Clone, Copy)]
+pub(crate) struct Whose<'a> {
+    pub(crate) device: DeviceId,
+    pub(crate) endpoint: &'a str,
+    pub(crate) product: ProductId,
+}
+
+impl<'a> From<&'a Device> for Whose<'a> {
+    fn from(device: &'a Device) -> Self {
+        Self { device: device.id, endpoint: device.endpoint.as_str(), product: device.product }
+    }
+}
+
+impl Whose<'_> {
+    fn event(self, kind: EventKind, time: Timestamp, body: String) -> NewEvent {
+        let endpoint = self.endpoint.to_owned();
+        NewEvent { kind, device: self.device, endpoint, product: self.product, time, raw: None, body }
+    }
+}
+
+/// A Register that is let in.
+pub(crate) fn registered(whose: Whose<'_>, request: RegisterRequest, now: Timestamp) -> (Registration, Commit) {
+    let registration = Registration {
+        device: whose.device,
+        location: request.location,
+        token: request.token,
+        peer: request.peer,
+        lifetime_s: request.lifetime_s,
+        version: request.version,
+        binding: request.binding,
+        objects: request.objects,
+        registered: now,
+        updated: now,
+    };
+    let event = whose.event(EventKind::DeviceRegistered, now, describe(&registration));
+    let commit = Commit { events: vec![event], writes: vec![Write::PutRegistration(registration.clone())] };
+    (registration, commit)
+}
+
+/// A renewed registration.
+pub(crate) fn updated(whose: Whose<'_>, registration: Registration, now: Timestamp) -> Commit {
+    let event = whose.event(EventKind::DeviceUpdated, now, describe(&registration));
+    Commit { events: vec![event], writes: vec![Write::PutRegistration(registration)] }
+}
+
+/// The device left.
+pub(crate) fn deregistered(whose: Whose<'_>, now: Timestamp) -> Commit {
+    let event = whose.event(EventKind::DeviceDeregistered, now, "{}".to_owned());
+    Commit { events: vec![event], writes: vec![Write::DeleteRegistration(whose.device)] }
+}
+
+/// The device's lifetime passed.
+pub(crate) fn offline(whose: Whose<'_>, now: Timestamp) -> Commit {
+    let body = json!({ "reason": "lifetime-expired" }).to_string();
+    let event = whose.event(EventKind::DeviceOffline, now, body);
+    Commit { events: vec![event], writes: vec![Write::DeleteRegistration(whose.device)] }
+}
+
+fn describe(registration: &Registration) -> String {
+    json!({
+        "address": registration.peer,
+        "lifetime": registration.lifetime_s,
+        "lwm2m": registration.version,
+        "binding": registration.binding,
+        "objects": registration.objects,
+    })
+    .to_string()
+}
