@@ -1,1 +1,158 @@
-//! Shared pieces of the system tests.
+//! Shared pieces of the system tests: a whole gateway in process, its API from outside, a webhook receiver.
+//!
+//! Everything is real: UDP and TCP on port 0, components through the codec host, sled in a folder of its own.
+
+mod http;
+mod sink;
+mod wait;
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+
+use codecgate::config::Config;
+use codecgate::model::Secret;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+pub use http::{Answer, Api};
+pub use sink::{Behaviour, Received, Sink};
+pub use wait::{eventually, patience};
+
+/// The key of every test gateway.
+pub const KEY: &str = "test-key-0123456789abcdef";
+
+/// The repository's root.
+#[must_use]
+pub fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+/// The component of a sample codec, built once per process through the path that authors use.
+///
+/// # Panics
+/// When it does not build.
+#[must_use]
+pub fn component(plugin: &str) -> Vec<u8> {
+    static ONE_AT_A_TIME: OnceLock<std::sync::Mutex<()>> = OnceLock::new();
+    let _turn = ONE_AT_A_TIME.get_or_init(Default::default).lock();
+    let built = codecgate::cli::build::build_component(&root().join("plugins").join(plugin), &root().join("target/codecs"));
+    std::fs::read(built.expect("the codec builds")).expect("the component is readable")
+}
+
+/// The profile that lies beside a sample codec.
+///
+/// # Panics
+/// When it cannot be read.
+#[must_use]
+pub fn profile(plugin: &str) -> Value {
+    let path = root().join("plugins").join(plugin).join("profile.json");
+    serde_json::from_slice(&std::fs::read(path).expect("the profile is readable")).expect("the profile is JSON")
+}
+
+/// A gateway in this process, on free ports, with a data folder of its own.
+pub struct Gateway {
+    running: Option<codecgate::app::Gateway>,
+    config: Config,
+    _folder: TempDir,
+}
+
+impl Gateway {
+    /// Starts one with the defaults.
+    pub async fn start() -> Self {
+        Self::with(|_| {}).await
+    }
+
+    /// Starts one with a changed configuration.
+    ///
+    /// # Panics
+    /// When it does not start.
+    pub async fn with(change: impl FnOnce(&mut Config)) -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let mut config = Config { data_dir: folder.path().join("data"), ..Config::default() };
+        config.coap.listen = SocketAddr::from(([127, 0, 0, 1], 0));
+        config.http.listen = SocketAddr::from(([127, 0, 0, 1], 0));
+        config.http.keys = vec![Secret::new(KEY)];
+        config.webhook.retry_min = std::time::Duration::from_millis(50);
+        change(&mut config);
+        let running = codecgate::app::Gateway::start(&config).await.expect("the gateway starts");
+        Self { running: Some(running), config, _folder: folder }
+    }
+
+    /// Stops it in order and starts it again on the same folder and ports.
+    ///
+    /// # Panics
+    /// When it does not stop or start.
+    pub async fn restart(&mut self) {
+        self.config.coap.listen = self.coap_addr();
+        self.config.http.listen = self.running().http_addr();
+        if let Some(running) = self.running.take() {
+            running.stop().await.expect("the gateway stops");
+        }
+        self.running = Some(codecgate::app::Gateway::start(&self.config).await.expect("the gateway starts again"));
+    }
+
+    /// Stops it in order.
+    ///
+    /// # Panics
+    /// When it does not stop.
+    pub async fn stop(mut self) {
+        if let Some(running) = self.running.take() {
+            running.stop().await.expect("the gateway stops");
+        }
+    }
+
+    fn running(&self) -> &codecgate::app::Gateway {
+        self.running.as_ref().expect("it runs")
+    }
+
+    /// Where devices are heard.
+    #[must_use]
+    pub fn coap_addr(&self) -> SocketAddr {
+        self.running().coap_addr()
+    }
+
+    /// `http://127.0.0.1:PORT`
+    #[must_use]
+    pub fn http_url(&self) -> String {
+        format!("http://{}", self.running().http_addr())
+    }
+
+    /// A key that opens the API.
+    #[must_use]
+    pub fn key(&self) -> &str {
+        KEY
+    }
+
+    /// The API, asked over real HTTP.
+    #[must_use]
+    pub fn api(&self) -> Api {
+        Api::new(self.http_url(), KEY)
+    }
+
+    /// What tools over a gateway may touch directly.
+    #[must_use]
+    pub fn parts(&self) -> &codecgate::app::Parts {
+        self.running().parts()
+    }
+
+    /// Adds a sample product with its codec over the API; returns its number.
+    pub async fn add_product(&self, plugin: &str, settings: Value) -> u64 {
+        let api = self.api();
+        let mut body = json!({ "profile": profile(plugin), "endpointFormat": "any", "powerMode": "psm" });
+        if let (Some(body), Some(settings)) = (body.as_object_mut(), settings.as_object()) {
+            body.extend(settings.clone());
+        }
+        let product = api.post("/api/v1/products", &body).await.expect(201);
+        let id = product["id"].as_u64().expect("a product has a number");
+        api.put(&format!("/api/v1/products/{id}/codec"), component(plugin), "application/wasm").await.expect(200);
+        id
+    }
+
+    /// Adds a device over the API; returns its number.
+    pub async fn add_device(&self, product: u64, endpoint: &str) -> u64 {
+        let body = json!({ "endpoint": endpoint, "productId": product });
+        let device = self.api().post("/api/v1/devices", &body).await.expect(201);
+        device["id"].as_u64().expect("a device has a number")
+    }
+}

@@ -1,1 +1,214 @@
-//! (front door of app)
+//! The composition root: builds every part by constructor, starts every task, and stops them in order.
+//!
+//! Two gateways can run in one process: nothing here is global. An unasked exit of a part ends the gateway
+//! ([`Gateway::failed`]), because a gateway that half runs loses what its users trust it with.
+
+mod key;
+mod tasks;
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use anyhow::Context;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+use crate::api::{self, ApiKeys, ApiState, MetricsAccess};
+use crate::catalog::Catalog;
+use crate::clock;
+use crate::codec::Host;
+use crate::config::Config;
+use crate::downlink::Desk;
+use crate::lwm2m::Server;
+use crate::model::Secret;
+use crate::shard::{Router, Shards, ShardsConfig};
+use crate::store::Store;
+use crate::transport::{Answers, CoapSocket};
+use crate::webhook::Pusher;
+
+/// Jobs that may wait for one shard; more is silence, and the devices send again.
+const SHARD_QUEUE: usize = 8_192;
+/// How long a sleeping device listens after it spoke (REFERENCE C.3: a module without early release stays connected about 20 s).
+const AWAKE_MS: u64 = 20_000;
+
+/// A running gateway.
+pub struct Gateway {
+    coap: SocketAddr,
+    http: SocketAddr,
+    data: PathBuf,
+    keys: Vec<Secret>,
+    parts: Parts,
+    stop: watch::Sender<bool>,
+    coap_thread: JoinHandle<()>,
+    shards: Shards,
+    tasks: JoinSet<&'static str>,
+}
+
+/// The parts that tools over a gateway use: the demo, tests. Cheap to clone.
+#[derive(Clone)]
+pub struct Parts {
+    /// Documents and the event log.
+    pub store: Store,
+    /// Products at work.
+    pub catalog: Arc<Catalog>,
+    /// Accepts and cancels commands.
+    pub desk: Desk,
+    /// Leads to the devices' shards.
+    pub router: Router,
+    /// Pushes events.
+    pub pusher: Arc<Pusher>,
+}
+
+impl Gateway {
+    /// Opens the store, loads the products and serves. Everything that can be refused is refused here.
+    ///
+    /// # Errors
+    /// Busy ports, a data folder in use or damaged, a bad key: each says what to do.
+    pub async fn start(config: &Config) -> anyhow::Result<Self> {
+        let coap_socket = CoapSocket::bind(config.coap.listen)?;
+        let listener = TcpListener::bind(config.http.listen).await.with_context(|| {
+            format!("cannot listen for HTTP on {}/tcp; is another program there? set http.listen or --http", config.http.listen)
+        })?;
+        let (coap, http) = (coap_socket.address(), listener.local_addr()?);
+
+        let data = config.data_dir.clone();
+        let now = clock::wall();
+        let store = {
+            let (data, store_config) = (data.clone(), config.store_config());
+            tokio::task::spawn_blocking(move || Store::open(&data, &store_config, now)).await??
+        };
+        let keys = key::api_keys(&data, &config.http.keys)?;
+        let host = Host::new(config.limits(), Some(&data.join("compiled")))?;
+        let catalog = {
+            let (store, host) = (store.clone(), Arc::clone(&host));
+            tokio::task::spawn_blocking(move || Catalog::open(store, host)).await??
+        };
+
+        let answers = Answers::default();
+        let shards_config = ShardsConfig {
+            count: config.workers,
+            queue: SHARD_QUEUE,
+            awake_ms: AWAKE_MS,
+            span_ms: span_ms(config) + AWAKE_MS,
+        };
+        let (shards, router) = Shards::start(&shards_config, (store.clone(), Arc::clone(&catalog)), &host, &answers)?;
+
+        let mut server = Server::new(config.server_config(), key::seed()?);
+        server.restore(clock::monotonic(), now, store.registrations()?);
+        let (stop, stopping) = watch::channel(false);
+        let sink = router.clone();
+        let coap_thread = coap_socket.serve(server, answers, move |occurrence| sink.route(occurrence), stopping.clone())?;
+
+        let pusher = Pusher::start(store.clone(), config.webhook_config())?;
+        let desk = Desk::new(store.clone(), Arc::clone(&catalog), router.clone());
+        let parts = Parts { store, catalog, desk, router, pusher };
+        let mut tasks = JoinSet::new();
+        tasks::sweep(&mut tasks, &parts, &stopping);
+        let routes = api::router(ApiState {
+            store: parts.store.clone(),
+            catalog: Arc::clone(&parts.catalog),
+            desk: parts.desk.clone(),
+            router: parts.router.clone(),
+            pusher: Arc::clone(&parts.pusher),
+            keys: Arc::new(ApiKeys::new(&keys)?),
+            clock: clock::wall,
+            metrics: if config.http.metrics_open { MetricsAccess::Open } else { MetricsAccess::Keyed },
+            stopping: stopping.clone(),
+        });
+        tasks::serve_http(&mut tasks, listener, routes, stopping);
+        tracing::info!(%coap, %http, data = %data.display(), "codecgate {} serves", env!("CARGO_PKG_VERSION"));
+        Ok(Self { coap, http, data, keys, parts, stop, coap_thread, shards, tasks })
+    }
+
+    /// Where devices are heard, UDP.
+    #[must_use]
+    pub fn coap_addr(&self) -> SocketAddr {
+        self.coap
+    }
+
+    /// Where the API is, TCP.
+    #[must_use]
+    pub fn http_addr(&self) -> SocketAddr {
+        self.http
+    }
+
+    /// The data folder.
+    #[must_use]
+    pub fn data(&self) -> &Path {
+        &self.data
+    }
+
+    /// A key that opens the API.
+    #[must_use]
+    pub fn key(&self) -> &str {
+        self.keys.first().map_or("", Secret::expose)
+    }
+
+    /// The parts, for tools over a gateway.
+    #[must_use]
+    pub fn parts(&self) -> &Parts {
+        &self.parts
+    }
+
+    /// Waits until a part ends unasked, and names it. Cancel-safe.
+    pub async fn failed(&mut self) -> &'static str {
+        let mut look = tokio::time::interval(std::time::Duration::from_millis(250));
+        loop {
+            tokio::select! {
+                Some(ended) = self.tasks.join_next() => return ended.unwrap_or("a task panicked"),
+                _ = look.tick() => {
+                    if self.coap_thread.is_finished() {
+                        return "the CoAP thread";
+                    }
+                    if self.shards.failed() {
+                        return "a shard";
+                    }
+                    if self.parts.store.health().fatal.is_some() {
+                        return "the store";
+                    }
+                }
+            }
+        }
+    }
+
+    /// Stops in order: no new requests, no new datagrams, shards finish, webhooks keep their cursors, the store closes.
+    ///
+    /// # Errors
+    /// The store could not write its last page; what was acknowledged is durable all the same.
+    pub async fn stop(mut self) -> anyhow::Result<()> {
+        self.stop.send_replace(true);
+        while self.tasks.join_next().await.is_some() {}
+        self.parts.pusher.stop().await;
+        let (shards, coap_thread, store) = (self.shards, self.coap_thread, self.parts.store.clone());
+        tokio::task::spawn_blocking(move || {
+            let coap = coap_thread.join();
+            shards.stop();
+            if coap.is_err() {
+                tracing::error!("the CoAP thread ended in a panic");
+            }
+            store.close()
+        })
+        .await??;
+        Ok(())
+    }
+}
+
+/// The longest that a downlink may be under way (RFC 7252 MAX_TRANSMIT_WAIT), ms: 225 s with the default timers.
+fn span_ms(config: &Config) -> u64 {
+    let doublings = f64::from(2_u32.saturating_pow(u32::from(config.downlink.max_retransmit) + 1) - 1);
+    let span = config.downlink.ack_timeout.mul_f64(config.downlink.ack_random_factor * doublings);
+    u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_default_span_is_that_of_the_faq() {
+        assert_eq!(span_ms(&Config::default()), 225_000);
+    }
+}

@@ -1,0 +1,72 @@
+//! Whole uplinks per second (CoAP in, decoded, checked, durable, acknowledged) against a bare CoAP echo, interleaved in one run;
+//! then the way to the webhook at half load, memory per idle device, and a thousand products against one.
+//!
+//! `cargo bench --bench uplink [-- --quick]`. Ratios are what counts: the load shares the machine.
+#![allow(missing_docs, clippy::allow_attributes_without_reason, clippy::allow_attributes, reason = "a bench")]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::disallowed_methods, reason = "a bench")]
+
+mod rig;
+
+use std::time::Duration;
+
+use rig::{Load, Wire, drive, median};
+
+struct Plan {
+    devices: usize,
+    rounds: usize,
+    round: Duration,
+}
+
+fn main() {
+    let quick = std::env::args().any(|argument| argument == "--quick");
+    let plan = if quick {
+        Plan { devices: 256, rounds: 3, round: Duration::from_secs(1) }
+    } else {
+        Plan { devices: 1024, rounds: 9, round: Duration::from_secs(3) }
+    };
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    runtime.block_on(run(plan));
+}
+
+async fn run(plan: Plan) {
+    let component = rig::water_meter();
+    let data = tempfile::tempdir().unwrap();
+    let gateway = rig::gateway(data.path(), |_| {}).await;
+    let product = rig::product(&gateway, &component, "WM20").await;
+
+    let mut devices = Vec::new();
+    let mut bare = Vec::new();
+    let echo = rig::echo();
+    for index in 0..plan.devices {
+        let endpoint = format!("bench-{index}");
+        rig::device(&gateway, product, &endpoint).await;
+        devices.push(Wire::register(gateway.coap_addr(), &endpoint).await);
+        bare.push(Wire::unregistered(echo).await);
+    }
+    println!("{} devices, each with one confirmable notify under way; {} rounds of {:?} each, interleaved", plan.devices, plan.rounds, plan.round);
+    let (mut ratios, mut echoes, mut uplinks) = (Vec::new(), Vec::<Load>::new(), Vec::<Load>::new());
+    drive(&mut bare, plan.round / 3, None).await;
+    drive(&mut devices, plan.round / 3, None).await;
+    for _ in 0..plan.rounds {
+        let echo = drive(&mut bare, plan.round, None).await;
+        let uplink = drive(&mut devices, plan.round, None).await;
+        ratios.push(uplink.rate / echo.rate);
+        echoes.push(echo);
+        uplinks.push(uplink);
+    }
+    let show = |name: &str, loads: &[Load]| {
+        let of = |pick: fn(&Load) -> f64| median(loads.iter().map(pick).collect());
+        println!(
+            "{name:<28} {:>9.0} /s   p50 {:>7.2} ms   p99 {:>7.2} ms   resent {}",
+            of(|load| load.rate),
+            of(|load| load.p50.as_secs_f64() * 1e3),
+            of(|load| load.p99.as_secs_f64() * 1e3),
+            loads.iter().map(|load| load.resent).sum::<u64>(),
+        );
+    };
+    show("bare CoAP echo", &echoes);
+    show("whole uplink, durable", &uplinks);
+    println!("{:<28} {:>9.2}        (floor 0.30, goal 0.50)", "ratio, median of rounds", median(ratios));
+    println!("uplinks: {:?}", gateway.parts().router.uplink_counts());
+    gateway.stop().await.unwrap();
+}

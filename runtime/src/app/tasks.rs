@@ -1,0 +1,78 @@
+//! The tasks of a gateway that are no part of a module: serving HTTP, and the sweeps that find what a hint missed.
+
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+use super::Parts;
+use crate::api;
+use crate::clock;
+
+/// How often open commands are looked at without a hint: the precision of EXPIRED.
+const COMMAND_SWEEP: Duration = Duration::from_secs(2);
+/// How often retention is looked at.
+const RETENTION_SWEEP: Duration = Duration::from_secs(600);
+
+/// Serves the API until `stopping`; requests under way are finished.
+pub(super) fn serve_http(tasks: &mut JoinSet<&'static str>, listener: TcpListener, routes: api::Routes, stopping: watch::Receiver<bool>) {
+    tasks.spawn(async move {
+        if let Err(error) = api::serve(listener, routes, asked(stopping)).await {
+            tracing::error!(%error, "the HTTP server failed");
+        }
+        "the HTTP server"
+    });
+}
+
+/// Hints every device that has open commands, and drops the days that retention no longer covers.
+pub(super) fn sweep(tasks: &mut JoinSet<&'static str>, parts: &Parts, stopping: &watch::Receiver<bool>) {
+    let (commands, stop) = (parts.clone(), stopping.clone());
+    tasks.spawn(async move {
+        every(COMMAND_SWEEP, stop, || {
+            let parts = commands.clone();
+            move || match parts.store.devices_with_open_commands() {
+                Ok(devices) => devices.into_iter().for_each(|device| parts.router.hint(device)),
+                Err(error) => tracing::error!(%error, "open commands cannot be listed"),
+            }
+        })
+        .await;
+        "the command sweep"
+    });
+    let (retention, stop) = (parts.store.clone(), stopping.clone());
+    tasks.spawn(async move {
+        every(RETENTION_SWEEP, stop, || {
+            let store = retention.clone();
+            move || match store.expire(clock::wall()) {
+                Ok(0) => {}
+                Ok(days) => tracing::info!(days, "dropped days that retention no longer covers"),
+                Err(error) => tracing::error!(%error, "retention failed"),
+            }
+        })
+        .await;
+        "the retention sweep"
+    });
+}
+
+/// Runs blocking work now and then until `stopping`.
+async fn every<W: FnOnce() + Send + 'static>(period: Duration, stopping: watch::Receiver<bool>, work: impl Fn() -> W) {
+    let mut tick = tokio::time::interval(period);
+    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let stop = asked(stopping);
+    tokio::pin!(stop);
+    loop {
+        tokio::select! {
+            () = &mut stop => return,
+            _ = tick.tick() => {}
+        }
+        if tokio::task::spawn_blocking(work()).await.is_err() {
+            tracing::error!("a sweep panicked");
+            return;
+        }
+    }
+}
+
+/// Ends when the gateway is asked to stop, or its owner is gone.
+async fn asked(mut stopping: watch::Receiver<bool>) {
+    let _owner_gone = stopping.wait_for(|stop| *stop).await;
+}
