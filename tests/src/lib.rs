@@ -2,6 +2,7 @@
 //!
 //! Everything is real: UDP and TCP on port 0, components through the codec host, sled in a folder of its own.
 
+mod device;
 mod http;
 mod sink;
 mod wait;
@@ -15,6 +16,7 @@ use codecgate::model::Secret;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+pub use device::{RawDevice, reply, uri};
 pub use http::{Answer, Api};
 pub use sink::{Behaviour, Received, Sink};
 pub use wait::{eventually, patience};

@@ -1,0 +1,86 @@
+//! Who is let in, and what a refused device's owner can find out (REFERENCE E.1, E.3).
+
+use codecgate_tests::{Behaviour, Gateway, RawDevice, Sink, eventually};
+use coap_lite::{CoapOption, RequestType};
+use serde_json::json;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn only_devices_of_the_store_are_let_in_and_only_under_their_name() {
+    let gateway = Gateway::start().await;
+    let product = gateway.add_product("water-meter", json!({ "endpointFormat": "urn-imei" })).await;
+    let body = json!({ "endpoint": "867000000000001", "productId": product });
+    let refusal = gateway.api().post("/api/v1/devices", &body).await;
+    assert!(refusal.status.is_client_error() && refusal.text.contains("urn:imei:<15 digits>"), "{}", refusal.text);
+    gateway.add_device(product, "urn:imei:867000000000001").await;
+
+    let mut stranger = RawDevice::new(gateway.coap_addr()).await;
+    assert_eq!(stranger.register("867000000000002").await.header.get_code(), "4.03");
+    assert_eq!(stranger.register("867000000000001").await.header.get_code(), "4.03");
+    assert_eq!(stranger.register("urn:imei:867000000000001").await.header.get_code(), "2.01");
+    assert_eq!(stranger.location().len(), 2);
+    stranger.observed().await;
+    gateway.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn register_update_deregister() {
+    let gateway = Gateway::start().await;
+    let product = gateway.add_product("water-meter", json!({})).await;
+    let id = gateway.add_device(product, "meter-1").await;
+    let sink = Sink::start(Behaviour::Accept).await;
+    gateway.api().post("/api/v1/subscriptions", &json!({ "url": sink.url() })).await.expect(201);
+    let mut meter = RawDevice::registered(gateway.coap_addr(), "meter-1").await;
+    let location: Vec<String> = meter.location().iter().map(|segment| (*segment).to_owned()).collect();
+    let path: Vec<&str> = location.iter().map(String::as_str).collect();
+
+    let mut update = meter.request(RequestType::Post, &path);
+    update.add_option(CoapOption::UriQuery, b"lt=600".to_vec());
+    assert_eq!(meter.exchange(&update).await.header.get_code(), "2.04");
+    let shown = gateway.api().get(&format!("/api/v1/devices/{id}")).await.expect(200);
+    assert!(shown.to_string().contains("600"), "{shown}");
+
+    let mut bad = meter.request(RequestType::Post, &path);
+    bad.add_option(CoapOption::UriQuery, b"lt=soon".to_vec());
+    assert_eq!(meter.exchange(&bad).await.header.get_code(), "4.00");
+    let unknown = meter.request(RequestType::Post, &["rd", "0000"]);
+    assert_eq!(meter.exchange(&unknown).await.header.get_code(), "4.04");
+    let leave = meter.request(RequestType::Delete, &path);
+    assert_eq!(meter.exchange(&leave).await.header.get_code(), "2.02");
+    let again = meter.request(RequestType::Delete, &path);
+    assert_eq!(meter.exchange(&again).await.header.get_code(), "4.04");
+
+    let kinds = eventually("three events in order", || async {
+        let kinds: Vec<_> = sink.events().iter().filter_map(|event| event["kind"].as_str().map(str::to_owned)).collect();
+        (kinds.len() == 3).then_some(kinds)
+    });
+    assert_eq!(kinds.await, ["device-registered", "device-updated", "device-deregistered"]);
+    gateway.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_silent_device_goes_offline_when_its_lifetime_ends() {
+    let gateway = Gateway::start().await;
+    let product = gateway.add_product("water-meter", json!({})).await;
+    gateway.add_device(product, "meter-1").await;
+    let sink = Sink::start(Behaviour::Accept).await;
+    let wanted = json!({ "url": sink.url(), "kinds": ["device-offline"] });
+    gateway.api().post("/api/v1/subscriptions", &wanted).await.expect(201);
+    let mut meter = RawDevice::registered(gateway.coap_addr(), "meter-1").await;
+    let location: Vec<String> = meter.location().iter().map(|segment| (*segment).to_owned()).collect();
+    let mut update = meter.request(RequestType::Post, &location.iter().map(String::as_str).collect::<Vec<_>>());
+    update.add_option(CoapOption::UriQuery, b"lt=1".to_vec());
+    assert_eq!(meter.exchange(&update).await.header.get_code(), "2.04");
+    eventually("device-offline is pushed", || async { (sink.events().len() == 1).then_some(()) }).await;
+    gateway.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_gateways_run_in_one_process() {
+    let (one, two) = tokio::join!(Gateway::start(), Gateway::start());
+    for gateway in [one, two] {
+        let product = gateway.add_product("smoke-detector", json!({})).await;
+        gateway.add_device(product, "smoke-1").await;
+        RawDevice::registered(gateway.coap_addr(), "smoke-1").await;
+        gateway.stop().await;
+    }
+}
