@@ -1,22 +1,49 @@
 //! The codec host: compiles components, keeps instances, bounds them. The only module that names wasmtime.
+//!
+//! A codec is a WebAssembly component that speaks `wit/v1` (DESIGN 5). It is a pure function in a sandbox: no WASI, bounded
+//! memory, time, output and log. Whatever it does wrong touches the one call that it did it in: a trap or a deadline drops
+//! the instance, and the next call gets another. This module knows nothing of profiles, products or the store.
+//!
+//! ```text
+//! component bytes -> Host::load -> Arc<Codec>       admission.rs, cache.rs, tables.rs
+//! worker          -> Instances::decode / encode     instances.rs, guest.rs, convert.rs, faults.rs
+//! Host            -> engine, epoch ticker           engine.rs, ticker.rs
+//! ```
+
+mod admission;
+mod cache;
+mod convert;
+mod engine;
+mod faults;
+mod guest;
+mod instances;
+mod tables;
+mod ticker;
+mod wit;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::model::{CodecFault, Description, Downlink, Endpoint, Message, Origin};
+pub use admission::{Codec, MAX_COMPONENT_BYTES, MAX_TABLE_ENTRIES};
+pub use engine::Host;
+pub use instances::Instances;
+
+use crate::model::{CodecFault, Endpoint};
 
 /// Bounds of a guest; the defaults are those of DESIGN 5.
 #[derive(Debug, Clone)]
 pub struct Limits {
-    /// Linear memory, bytes.
+    /// Linear memory of an instance, bytes.
     pub memory_bytes: usize,
-    /// Wall-clock deadline of a call, milliseconds (1 ms resolution).
+    /// Processor time that a call may use, milliseconds (1 ms resolution). Time in which the operating system runs something
+    /// else does not count, so that a busy machine does not fail a codec that is well; after [`Limits::STALL_FACTOR`] times as
+    /// much wall-clock time the call ends in any case.
     pub deadline_ms: u64,
     /// Largest payload, bytes.
     pub payload_bytes: usize,
     /// Most messages of one decode.
     pub messages: usize,
-    /// Most bytes of text and byte values in one answer.
+    /// Most bytes of values in one answer: text and byte values by their length, any other value 8.
     pub output_bytes: usize,
     /// Most log lines of one call.
     pub log_lines: usize,
@@ -26,28 +53,42 @@ pub struct Limits {
     pub isolation: Isolation,
 }
 
+impl Limits {
+    /// A call ends after this many times [`Limits::deadline_ms`] of wall-clock time, however little processor time it got.
+    pub const STALL_FACTOR: u64 = 100;
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            memory_bytes: 16 << 20,
+            deadline_ms: 10,
+            payload_bytes: 64 << 10,
+            messages: 256,
+            output_bytes: 1 << 20,
+            log_lines: 16,
+            calls_per_instance: 10_000,
+            isolation: Isolation::Reused,
+        }
+    }
+}
+
 /// Whether an instance serves many calls.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Isolation {
     /// One instance serves many calls.
     Reused,
-    /// Every call gets a pristine one.
+    /// Every call gets a pristine one: some 20 us more, and nothing can pass from one device to another.
     Fresh,
 }
 
-/// Compiles and admits components. One per gateway; owns the epoch ticker.
-pub struct Host {}
-
-/// A compiled codec version: immutable, shared, swapped whole.
-pub struct Codec {}
-
-/// Why a component was not admitted.
+/// Why a component was not admitted, or why the host does not start.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{code}: {cause}; {fix}")]
 pub struct Refusal {
-    /// Stable, `E1xxx`.
+    /// Stable, `E1xxx`; the first one where several things are wrong.
     pub code: &'static str,
-    /// What is wrong.
+    /// What is wrong: everything that could be known at once, each with its code from the second on.
     pub cause: String,
     /// What to do.
     pub fix: String,
@@ -67,8 +108,13 @@ pub struct DeviceCard {
 pub struct LogLine {
     /// `debug`, `info`, `warn`, `error`
     pub level: &'static str,
-    /// At most 256 bytes.
+    /// At most [`LogLine::MAX_BYTES`], cut at a character.
     pub text: String,
+}
+
+impl LogLine {
+    /// Most bytes of a line (`wit/v1`, `log`).
+    pub const MAX_BYTES: usize = 256;
 }
 
 /// Why a call gave no answer.
@@ -80,7 +126,7 @@ pub enum CallError {
     /// The guest trapped; its instance was dropped.
     #[error("the codec trapped in {function}: {message}")]
     Trap {
-        /// Innermost guest function, demangled.
+        /// The author's innermost function, demangled, and the export it was called from: `meter::parse, called by decode`.
         function: String,
         /// Panic text if the guest told one, else the trap.
         message: String,
@@ -88,9 +134,9 @@ pub enum CallError {
     /// The guest ran past its deadline; its instance was dropped.
     #[error("the codec ran for more than {deadline_ms} ms in {function}")]
     Deadline {
-        /// Innermost guest function, demangled.
+        /// The author's innermost function, demangled, and the export it was called from.
         function: String,
-        /// The limit.
+        /// The limit, milliseconds of processor time.
         deadline_ms: u64,
     },
     /// The payload or the answer passes a limit.
@@ -98,68 +144,9 @@ pub enum CallError {
     TooLarge {
         /// Of what there is too much.
         what: &'static str,
-        /// How much.
+        /// How much, at least.
         size: usize,
         /// The limit.
         limit: usize,
     },
-}
-
-/// Instances of one worker thread. Not shared; a worker owns its own.
-pub struct Instances {}
-
-#[expect(clippy::unimplemented, unused_variables, missing_docs, clippy::missing_errors_doc, reason = "skeleton")]
-impl Host {
-    /// `cache` = folder for compiled code that only the gateway writes.
-    pub fn new(limits: Limits, cache: Option<&std::path::Path>) -> Result<Arc<Self>, Refusal> {
-        unimplemented!()
-    }
-    /// Admits a component: header, imports, exports, describe. Compiling takes tens of milliseconds: call on a blocking thread.
-    pub fn load(self: &Arc<Self>, component: &[u8]) -> Result<Arc<Codec>, Refusal> {
-        unimplemented!()
-    }
-    pub fn limits(&self) -> &Limits {
-        unimplemented!()
-    }
-}
-
-#[expect(clippy::unimplemented, missing_docs, reason = "skeleton")]
-impl Codec {
-    /// blake3 of the component, hex.
-    pub fn digest(&self) -> &str {
-        unimplemented!()
-    }
-    pub fn description(&self) -> &Description {
-        unimplemented!()
-    }
-}
-
-#[expect(clippy::unimplemented, unused_variables, missing_docs, clippy::missing_errors_doc, reason = "skeleton")]
-impl Instances {
-    pub fn new(host: Arc<Host>) -> Self {
-        unimplemented!()
-    }
-    pub fn decode(
-        &mut self,
-        codec: &Arc<Codec>,
-        device: &DeviceCard,
-        payload: &[u8],
-        origin: &Origin,
-    ) -> Result<Vec<Message>, CallError> {
-        unimplemented!()
-    }
-    /// none = send nothing.
-    pub fn encode(
-        &mut self,
-        codec: &Arc<Codec>,
-        device: &DeviceCard,
-        downlink: Downlink,
-        origin: &Origin,
-    ) -> Result<Option<Vec<u8>>, CallError> {
-        unimplemented!()
-    }
-    /// What the guest logged in the last call, and how many lines were dropped.
-    pub fn take_log(&mut self) -> (Vec<LogLine>, u32) {
-        unimplemented!()
-    }
 }
