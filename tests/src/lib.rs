@@ -4,6 +4,7 @@
 
 mod device;
 mod http;
+pub mod meter;
 mod sink;
 mod wait;
 
