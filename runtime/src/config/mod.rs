@@ -1,1 +1,263 @@
-//! (front door of config)
+//! Configuration: a TOML document becomes a checked [`Config`], or every mistake in it is told at once.
+//!
+//! A `Config` is valid or does not exist. It holds plain values; what a module wants of them it gets by a conversion
+//! here, so no module reads configuration by itself. It starts nothing and generates no key. DESIGN 5, 8 and 10 name the
+//! defaults; `runtime/codecgate.example.toml` documents every key, and a test holds the two together.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use crate::codec::{Isolation, Limits};
+use crate::lwm2m::ServerConfig;
+use crate::model::Secret;
+use crate::store::{Durability, StoreConfig};
+use crate::telemetry::LogFormat;
+
+mod keys;
+mod reader;
+#[cfg(test)]
+mod tests;
+
+pub use reader::Mistake;
+
+/// Everything an operator can set. [`Config::default`] is a working gateway.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Config {
+    /// `data_dir`: the folder of the store, files, compiled codecs and the generated key; relative to the working directory.
+    pub data_dir: PathBuf,
+    /// `workers`: threads that own devices; default = cores, at most [`Config::MAX_DEFAULT_WORKERS`].
+    pub workers: usize,
+    /// `[coap]`
+    pub coap: Coap,
+    /// `[http]`
+    pub http: Http,
+    /// `[store]`
+    pub store: Store,
+    /// `[codec]`
+    pub codec: Codec,
+    /// `[downlink]`
+    pub downlink: Downlink,
+    /// `[webhook]`
+    pub webhook: Webhook,
+    /// `[log]`
+    pub log: Log,
+}
+
+/// Where devices come in.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Coap {
+    /// UDP address; port 0 = any free one.
+    pub listen: SocketAddr,
+}
+
+/// Where applications and operators come in.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Http {
+    /// TCP address; port 0 = any free one.
+    pub listen: SocketAddr,
+    /// Bearer keys, at least [`Config::MIN_KEY_CHARS`] visible ASCII characters each. Empty = `app` generates one at the first start.
+    pub keys: Vec<Secret>,
+    /// Whether `/metrics` is readable without a key.
+    pub metrics_open: bool,
+}
+
+/// How the store is opened; see [`StoreConfig`].
+#[derive(Debug, Clone, PartialEq)]
+pub struct Store {
+    /// sled's cache, MiB.
+    pub cache_mib: u64,
+    /// Whole days of events to keep.
+    pub retention_days: u32,
+    /// When a commit counts.
+    pub durability: Durability,
+    /// Most submissions waiting for the committer.
+    pub queue: usize,
+}
+
+/// Bounds of a codec; see [`Limits`].
+#[derive(Debug, Clone, PartialEq)]
+pub struct Codec {
+    /// Linear memory, MiB.
+    pub memory_mib: usize,
+    /// Wall-clock deadline of a call, milliseconds.
+    pub deadline_ms: u64,
+    /// Largest payload, bytes.
+    pub payload_bytes: usize,
+    /// Most messages of one decode.
+    pub messages: usize,
+    /// Most bytes of text and byte values in one answer.
+    pub output_bytes: usize,
+    /// Most log lines of one call.
+    pub log_lines: usize,
+    /// Calls after which an instance is replaced.
+    pub calls_per_instance: u32,
+    /// Whether an instance serves many calls.
+    pub isolation: Isolation,
+}
+
+/// Retransmission of what is sent to devices (RFC 7252 4.2, with the platforms' longer times).
+#[derive(Debug, Clone, PartialEq)]
+pub struct Downlink {
+    /// `ack_timeout_s`: first retransmission after this, times 1 to `ack_random_factor`.
+    pub ack_timeout: Duration,
+    /// 1.0 to 3.0.
+    pub ack_random_factor: f64,
+    /// 0 to 8 retransmissions.
+    pub max_retransmit: u8,
+}
+
+/// How events are pushed.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Webhook {
+    /// Most requests under way per subscription.
+    pub in_flight: usize,
+    /// `connect_timeout_s`
+    pub connect_timeout: Duration,
+    /// `timeout_s`: of a whole delivery.
+    pub timeout: Duration,
+    /// `retry_min_ms`: pause after the first failure.
+    pub retry_min: Duration,
+    /// `retry_max_s`: the longest pause.
+    pub retry_max: Duration,
+    /// Failures in a row after which a receiver is left alone for `breaker_pause`.
+    pub breaker_failures: u32,
+    /// `breaker_pause_s`
+    pub breaker_pause: Duration,
+}
+
+/// What the gateway tells on standard error.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Log {
+    /// A `tracing` filter such as `info,codecgate::lwm2m=debug`.
+    pub filter: String,
+    /// Text for people or JSON for machines.
+    pub format: LogFormat,
+}
+
+/// Why there is no [`Config`].
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error("{} cannot be read", path.display())]
+    Unreadable {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The document has mistakes: all of them.
+    #[error("{file} has {}:{}", count(.mistakes.len()), .mistakes.iter().map(|m| format!("\n  {m}")).collect::<String>())]
+    Invalid {
+        /// Which document, as in messages.
+        file: String,
+        /// At least one, in the order of lines.
+        mistakes: Vec<Mistake>,
+    },
+}
+
+fn count(mistakes: usize) -> String {
+    if mistakes == 1 { "1 mistake".to_owned() } else { format!("{mistakes} mistakes") }
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        Self {
+            data_dir: PathBuf::from("codecgate-data"),
+            workers: cores.min(Self::MAX_DEFAULT_WORKERS),
+            coap: Coap { listen: SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 5683) },
+            http: Http { listen: SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8080), keys: Vec::new(), metrics_open: false },
+            store: Store { cache_mib: 64, retention_days: 7, durability: Durability::Durable, queue: 65_536 },
+            codec: Codec {
+                memory_mib: 16,
+                deadline_ms: 10,
+                payload_bytes: 64 * 1_024,
+                messages: 256,
+                output_bytes: 1_024 * 1_024,
+                log_lines: 16,
+                calls_per_instance: 10_000,
+                isolation: Isolation::Reused,
+            },
+            downlink: Downlink { ack_timeout: Duration::from_secs(10), ack_random_factor: 1.5, max_retransmit: 3 },
+            webhook: Webhook {
+                in_flight: 64,
+                connect_timeout: Duration::from_secs(5),
+                timeout: Duration::from_secs(15),
+                retry_min: Duration::from_secs(1),
+                retry_max: Duration::from_secs(300),
+                breaker_failures: 10,
+                breaker_pause: Duration::from_secs(180),
+            },
+            log: Log { filter: "info".to_owned(), format: LogFormat::Text },
+        }
+    }
+}
+
+impl Config {
+    /// Shortest API key, characters.
+    pub const MIN_KEY_CHARS: usize = 16;
+    /// More worker threads than this only when the operator asks for them.
+    pub const MAX_DEFAULT_WORKERS: usize = 32;
+
+    /// Device messages waiting for their answer at once; more are left to the devices' retransmission.
+    const OPEN_TICKETS: usize = 16_384;
+    /// (peer, message id) pairs remembered for EXCHANGE_LIFETIME.
+    const DEDUP_ENTRIES: usize = 262_144;
+    /// Downlinks waiting for one device.
+    const DOWNLINKS_PER_DEVICE: usize = 16;
+
+    /// Reads and checks a file.
+    ///
+    /// # Errors
+    /// [`ConfigError::Unreadable`], or [`ConfigError::Invalid`] with every mistake.
+    pub fn load(path: &Path) -> Result<Self, ConfigError> {
+        let unreadable = |source| ConfigError::Unreadable { path: path.to_owned(), source };
+        Self::parse(&path.display().to_string(), &std::fs::read_to_string(path).map_err(unreadable)?)
+    }
+
+    /// Checks a document; what it does not name has its default. `file` is named in the error.
+    ///
+    /// # Errors
+    /// [`ConfigError::Invalid`] with every mistake.
+    pub fn parse(file: &str, toml: &str) -> Result<Self, ConfigError> {
+        keys::read(toml).map_err(|mistakes| ConfigError::Invalid { file: file.to_owned(), mistakes })
+    }
+
+    /// For [`crate::store::Store::open`].
+    #[must_use]
+    pub fn store_config(&self) -> StoreConfig {
+        let Store { cache_mib, retention_days, durability, queue } = self.store;
+        StoreConfig { cache_mib, retention_days, durability, queue }
+    }
+
+    /// For [`crate::codec::Host::new`].
+    #[must_use]
+    pub fn limits(&self) -> Limits {
+        let codec = &self.codec;
+        Limits {
+            memory_bytes: codec.memory_mib.saturating_mul(1_024 * 1_024),
+            deadline_ms: codec.deadline_ms,
+            payload_bytes: codec.payload_bytes,
+            messages: codec.messages,
+            output_bytes: codec.output_bytes,
+            log_lines: codec.log_lines,
+            calls_per_instance: codec.calls_per_instance,
+            isolation: codec.isolation,
+        }
+    }
+
+    /// For [`crate::lwm2m::Server::new`].
+    #[must_use]
+    pub fn server_config(&self) -> ServerConfig {
+        ServerConfig {
+            ack_timeout: self.downlink.ack_timeout,
+            ack_random_factor: self.downlink.ack_random_factor,
+            max_retransmit: self.downlink.max_retransmit,
+            open_tickets: Self::OPEN_TICKETS,
+            dedup_entries: Self::DEDUP_ENTRIES,
+            downlinks_per_device: Self::DOWNLINKS_PER_DEVICE,
+        }
+    }
+}

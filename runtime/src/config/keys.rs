@@ -1,0 +1,123 @@
+//! The keys of the document: one line each, with what is allowed. What a key means is said in `codecgate.example.toml`.
+
+use std::path::PathBuf;
+
+use super::reader::{Document, Mistake, Section};
+use super::{Coap, Codec, Config, Downlink, Http, Log, Store, Webhook};
+use crate::codec::Isolation;
+use crate::model::Secret;
+use crate::store::Durability;
+use crate::telemetry::{self, LogFormat};
+
+/// Reads every key, then reports all mistakes together.
+pub(super) fn read(toml: &str) -> Result<Config, Vec<Mistake>> {
+    let document = Document::parse(toml)?;
+    let config = root(&document.root());
+    document.finish()?;
+    Ok(config)
+}
+
+/// Every key that a document may have, as full paths.
+#[cfg(test)]
+pub(super) fn known() -> Vec<String> {
+    let document = Document::parse("").unwrap();
+    root(&document.root());
+    document.known()
+}
+
+fn root(top: &Section<'_>) -> Config {
+    let default = Config::default();
+    Config {
+        data_dir: data_dir(top, default.data_dir),
+        workers: top.count("workers", 1..=1_024, default.workers),
+        coap: coap(&top.section("coap"), &default.coap),
+        http: http(&top.section("http"), default.http),
+        store: store(&top.section("store"), &default.store),
+        codec: codec(&top.section("codec"), &default.codec),
+        downlink: downlink(&top.section("downlink"), &default.downlink),
+        webhook: webhook(&top.section("webhook"), &default.webhook),
+        log: log(&top.section("log"), default.log),
+    }
+}
+
+fn data_dir(top: &Section<'_>, default: PathBuf) -> PathBuf {
+    let check = |text: &str| if text.is_empty() { Err("the name of a folder".to_owned()) } else { Ok(PathBuf::from(text)) };
+    top.text("data_dir", "the name of a folder", check).unwrap_or(default)
+}
+
+fn coap(section: &Section<'_>, default: &Coap) -> Coap {
+    Coap { listen: section.address("listen", default.listen) }
+}
+
+fn http(section: &Section<'_>, default: Http) -> Http {
+    let allowed = format!("a list of texts, each of {} or more visible ASCII characters", Config::MIN_KEY_CHARS);
+    let fits = |key: &str| key.len() >= Config::MIN_KEY_CHARS && key.bytes().all(|b| b.is_ascii_graphic());
+    Http {
+        listen: section.address("listen", default.listen),
+        keys: section.secrets("keys", &allowed, fits).map_or(default.keys, |keys| keys.into_iter().map(Secret::new).collect()),
+        metrics_open: section.flag("metrics_open", default.metrics_open),
+    }
+}
+
+fn store(section: &Section<'_>, default: &Store) -> Store {
+    let durability = [("durable", Durability::Durable), ("relaxed", Durability::Relaxed)];
+    Store {
+        cache_mib: section.count("cache_mib", 1..=65_536, default.cache_mib),
+        retention_days: section.count("retention_days", 1..=3_650, default.retention_days),
+        durability: section.one_of("durability", &durability, default.durability),
+        queue: section.count("queue", 1..=16_777_216, default.queue),
+    }
+}
+
+fn codec(section: &Section<'_>, default: &Codec) -> Codec {
+    let isolation = [("reused", Isolation::Reused), ("fresh", Isolation::Fresh)];
+    Codec {
+        memory_mib: section.count("memory_mib", 1..=1_024, default.memory_mib),
+        deadline_ms: section.count("deadline_ms", 1..=60_000, default.deadline_ms),
+        payload_bytes: section.count("payload_bytes", 1..=1_048_576, default.payload_bytes),
+        messages: section.count("messages", 1..=65_536, default.messages),
+        output_bytes: section.count("output_bytes", 1_024..=16_777_216, default.output_bytes),
+        log_lines: section.count("log_lines", 0..=1_024, default.log_lines),
+        calls_per_instance: section.count("calls_per_instance", 1..=1_000_000_000, default.calls_per_instance),
+        isolation: section.one_of("isolation", &isolation, default.isolation),
+    }
+}
+
+fn downlink(section: &Section<'_>, default: &Downlink) -> Downlink {
+    Downlink {
+        ack_timeout: section.seconds("ack_timeout_s", 0.01..=600.0, default.ack_timeout),
+        ack_random_factor: section.number("ack_random_factor", 1.0..=3.0, default.ack_random_factor),
+        max_retransmit: section.count("max_retransmit", 0..=8, default.max_retransmit),
+    }
+}
+
+fn webhook(section: &Section<'_>, default: &Webhook) -> Webhook {
+    let hook = Webhook {
+        in_flight: section.count("in_flight", 1..=65_536, default.in_flight),
+        connect_timeout: section.seconds("connect_timeout_s", 0.01..=300.0, default.connect_timeout),
+        timeout: section.seconds("timeout_s", 0.01..=3_600.0, default.timeout),
+        retry_min: section.millis("retry_min_ms", 1..=3_600_000, default.retry_min),
+        retry_max: section.seconds("retry_max_s", 0.001..=86_400.0, default.retry_max),
+        breaker_failures: section.count("breaker_failures", 1..=1_000_000, default.breaker_failures),
+        breaker_pause: section.seconds("breaker_pause_s", 0.001..=86_400.0, default.breaker_pause),
+    };
+    if hook.retry_max < hook.retry_min {
+        let found = format!("{} s", hook.retry_max.as_secs_f64());
+        section.contradiction("retry_max_s", &found, &format!("no less than retry_min_ms, {} ms", hook.retry_min.as_millis()));
+    }
+    hook
+}
+
+fn log(section: &Section<'_>, default: Log) -> Log {
+    let format = [("text", LogFormat::Text), ("json", LogFormat::Json)];
+    let filter = |text: &str| match telemetry::check_filter(text) {
+        Ok(()) => Ok(text.to_owned()),
+        Err(why) => Err(format!("a filter such as `info` or `info,codecgate::lwm2m=debug` ({why})")),
+    };
+    Log {
+        filter: section
+            .text("filter", "a filter such as `info` or `info,codecgate::lwm2m=debug`", filter)
+            .unwrap_or(default.filter),
+        format: section.one_of("format", &format, default.format),
+    }
+}
