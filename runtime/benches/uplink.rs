@@ -3,7 +3,14 @@
 //!
 //! `cargo bench --bench uplink [-- --quick]`. Ratios are what counts: the load shares the machine.
 #![allow(missing_docs, clippy::allow_attributes_without_reason, clippy::allow_attributes, reason = "a bench")]
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::disallowed_methods, reason = "a bench")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    clippy::disallowed_methods,
+    reason = "a bench"
+)]
 
 mod rig;
 
@@ -43,7 +50,10 @@ async fn run(plan: Plan) {
         devices.push(Wire::register(gateway.coap_addr(), &endpoint).await);
         bare.push(Wire::unregistered(echo).await);
     }
-    println!("{} devices, each with one confirmable notify under way; {} rounds of {:?} each, interleaved", plan.devices, plan.rounds, plan.round);
+    println!(
+        "{} devices, each with one confirmable notify under way; {} rounds of {:?} each, interleaved",
+        plan.devices, plan.rounds, plan.round
+    );
     let (mut ratios, mut echoes, mut uplinks) = (Vec::new(), Vec::<Load>::new(), Vec::<Load>::new());
     drive(&mut bare, plan.round / 3, None).await;
     drive(&mut devices, plan.round / 3, None).await;

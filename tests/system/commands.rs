@@ -21,7 +21,8 @@ async fn reaches(gateway: &Gateway, command: &Value, wanted: &str) -> Value {
 }
 
 async fn ask(gateway: &Gateway, device: u64, expire_time: u64) -> Value {
-    let body = json!({ "service": meter::VALVE.0, "name": meter::VALVE.1, "params": meter::valve(true), "expireTime": expire_time });
+    let body =
+        json!({ "service": meter::VALVE.0, "name": meter::VALVE.1, "params": meter::valve(true), "expireTime": expire_time });
     gateway.api().post(&format!("/api/v1/devices/{device}/commands"), &body).await.expect(201)
 }
 
@@ -119,7 +120,8 @@ async fn all_mistakes_of_a_command_are_told_at_once() {
     let product = gateway.add_product("water-meter", json!({})).await;
     let id = gateway.add_device(product, "meter-1").await;
     let path = format!("/api/v1/devices/{id}/commands");
-    let body = json!({ "service": meter::PERIOD.0, "name": meter::PERIOD.1, "params": { meter::PERIOD.2: "soon", "nonsense": 1 } });
+    let body =
+        json!({ "service": meter::PERIOD.0, "name": meter::PERIOD.1, "params": { meter::PERIOD.2: "soon", "nonsense": 1 } });
     let refusal = gateway.api().post(&path, &body).await;
     assert_eq!(refusal.status.as_u16(), 422, "{}", refusal.text);
     assert_eq!(refusal.content_type, "application/problem+json");

@@ -1,7 +1,7 @@
 //! Who is let in, and what a refused device's owner can find out (REFERENCE E.1, E.3).
 
-use codecgate_tests::{Behaviour, Gateway, RawDevice, Sink, eventually};
 use coap_lite::{CoapOption, RequestType};
+use codecgate_tests::{Behaviour, Gateway, RawDevice, Sink, eventually};
 use serde_json::json;
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,7 +1,7 @@
 //! Every uplink ends as exactly one of decoded, transparent, dead letter; the sums add up; nothing is stored twice.
 
-use codecgate_tests::{Behaviour, Gateway, RawDevice, Sink, eventually, meter};
 use coap_lite::MessageType;
+use codecgate_tests::{Behaviour, Gateway, RawDevice, Sink, eventually, meter};
 use serde_json::{Value, json};
 
 async fn uplinks(gateway: &Gateway, device: u64) -> Vec<Value> {
@@ -100,7 +100,8 @@ async fn a_duplicate_is_answered_again_and_stored_once() {
         meter.send(&quiet).await;
     }
     meter.report(&meter::frame(3)).await;
-    eventually("the unconfirmed report is stored once", || async { (uplinks(&gateway, device).await.len() == 3).then_some(()) }).await;
+    eventually("the unconfirmed report is stored once", || async { (uplinks(&gateway, device).await.len() == 3).then_some(()) })
+        .await;
     gateway.stop().await;
 }
 

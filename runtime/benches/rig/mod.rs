@@ -9,13 +9,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use coap_lite::{CoapOption, MessageClass, MessageType, Packet, RequestType, ResponseType};
 use codecgate::app::Gateway;
 use codecgate::catalog::NewProduct;
 use codecgate::config::Config;
 use codecgate::model::{Device, DeviceId, Endpoint, EndpointFormat, PowerMode, ProductId, Secret, Timestamp};
 use codecgate::profile::Profile;
 use codecgate::store::{Commit, Expect, Write};
-use coap_lite::{CoapOption, MessageClass, MessageType, Packet, RequestType, ResponseType};
 use tokio::net::UdpSocket;
 
 /// The repository's root.

@@ -88,12 +88,8 @@ impl Gateway {
         };
 
         let answers = Answers::default();
-        let shards_config = ShardsConfig {
-            count: config.workers,
-            queue: SHARD_QUEUE,
-            awake_ms: AWAKE_MS,
-            span_ms: span_ms(config) + AWAKE_MS,
-        };
+        let shards_config =
+            ShardsConfig { count: config.workers, queue: SHARD_QUEUE, awake_ms: AWAKE_MS, span_ms: span_ms(config) + AWAKE_MS };
         let (shards, router) = Shards::start(&shards_config, (store.clone(), Arc::clone(&catalog)), &host, &answers)?;
 
         let mut server = Server::new(config.server_config(), key::seed()?);

@@ -16,7 +16,12 @@ const COMMAND_SWEEP: Duration = Duration::from_secs(2);
 const RETENTION_SWEEP: Duration = Duration::from_secs(600);
 
 /// Serves the API until `stopping`; requests under way are finished.
-pub(super) fn serve_http(tasks: &mut JoinSet<&'static str>, listener: TcpListener, routes: api::Routes, stopping: watch::Receiver<bool>) {
+pub(super) fn serve_http(
+    tasks: &mut JoinSet<&'static str>,
+    listener: TcpListener,
+    routes: api::Routes,
+    stopping: watch::Receiver<bool>,
+) {
     tasks.spawn(async move {
         if let Err(error) = api::serve(listener, routes, asked(stopping)).await {
             tracing::error!(%error, "the HTTP server failed");

@@ -90,7 +90,11 @@ impl Host {
         let compiled = self.compiled(&digest, component)?;
         check_borders(&self.engine, &compiled)?;
         let pre = self.linker.instantiate_pre(&compiled).map_err(|error| {
-            refusal("E1011", format!("an import has another shape than the host's: {error:#}"), "build against wit/v1 as released")
+            refusal(
+                "E1011",
+                format!("an import has another shape than the host's: {error:#}"),
+                "build against wit/v1 as released",
+            )
         })?;
         let pre = PluginPre::new(pre).map_err(|error| {
             refusal("E1022", format!("the export {INTERFACE} has another shape: {error:#}"), "build against wit/v1 as released")
@@ -114,11 +118,14 @@ impl Host {
 
     fn describe(&self, pre: &PluginPre<Guest>) -> Result<Description, Refusal> {
         let mut seat = Seat::open(pre, &self.limits).map_err(|error| {
-            refusal("E1033", format!("no instance can be made of it: {:#}", error), "static data and stack must fit the memory limit")
+            refusal(
+                "E1033",
+                format!("no instance can be made of it: {:#}", error),
+                "static data and stack must fit the memory limit",
+            )
         })?;
-        let answer = seat.call(Export::Describe, &self.limits, None, |plugin, store| {
-            plugin.codecgate_codec_codec().call_describe(store)
-        });
+        let answer =
+            seat.call(Export::Describe, &self.limits, None, |plugin, store| plugin.codecgate_codec_codec().call_describe(store));
         match answer {
             Ok(answer) => Ok(convert::description(answer)),
             Err(error @ CallError::Deadline { .. }) => {

@@ -80,7 +80,12 @@ fn device_of(plugin: &str, seat: u8, endpoint: &str, mode: PowerMode) -> Simulat
 }
 
 /// Lets them live until `stopping`.
-pub(super) fn perform(tasks: &mut JoinSet<()>, devices: Vec<SimulatedDevice>, server: SocketAddr, stopping: &watch::Receiver<bool>) {
+pub(super) fn perform(
+    tasks: &mut JoinSet<()>,
+    devices: Vec<SimulatedDevice>,
+    server: SocketAddr,
+    stopping: &watch::Receiver<bool>,
+) {
     let stopping = stopping.clone();
     tasks.spawn(async move {
         let (watcher, mut happenings) = mpsc::channel(64);

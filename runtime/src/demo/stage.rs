@@ -44,7 +44,9 @@ impl Stage {
         let gateway = start(&options.data).await?;
         let mut products = Vec::new();
         for (plugin, component) in PLUGINS.into_iter().zip(components) {
-            products.push(add_product(&gateway, &plugins.join(plugin), component).await.with_context(|| format!("product {plugin}"))?);
+            products.push(
+                add_product(&gateway, &plugins.join(plugin), component).await.with_context(|| format!("product {plugin}"))?,
+            );
         }
         Ok(Self { gateway, products })
     }
@@ -95,7 +97,10 @@ impl Stage {
             max_retransmit: None,
         };
         let command = self.gateway.parts().desk.create(new, clock::wall()).await?;
-        println!("\n>> command {}.{} {} for device {device}: it sleeps, so the command waits until it reports\n", command.service, command.name, command.params);
+        println!(
+            "\n>> command {}.{} {} for device {device}: it sleeps, so the command waits until it reports\n",
+            command.service, command.name, command.params
+        );
         Ok(())
     }
 

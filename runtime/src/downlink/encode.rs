@@ -1,5 +1,7 @@
 //! A command's bytes: its parameters in the codec's order, a mid, and the codec's answer.
 
+use std::sync::Arc;
+
 use crate::catalog::{ActiveProduct, Slot};
 use crate::codec::{DeviceCard, Instances};
 use crate::command::next_mid;
@@ -17,7 +19,7 @@ pub(crate) struct Encoded {
 pub(crate) fn encode(
     instances: &mut Instances,
     product: &ActiveProduct,
-    card: &DeviceCard,
+    card: &Arc<DeviceCard>,
     command: &Command,
     (last_mid, busy): (u16, &[u16]),
     has_more: bool,

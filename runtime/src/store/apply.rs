@@ -130,9 +130,10 @@ fn require_device(staging: &Staging<'_>, id: DeviceId) -> Result<(), StoreError>
     if staging.has(&keys::device(id))? { Ok(()) } else { Err(StoreError::Conflict("device")) }
 }
 
-/// Whether the index of open commands holds it.
+/// Whether the index of open commands holds it: something is still to be sent or awaited by the gateway. DELIVERED is not: a device
+/// that never answers would fill the index for ever.
 pub(super) fn is_open(state: CommandState) -> bool {
-    matches!(state, CommandState::Pending | CommandState::Sent | CommandState::Delivered)
+    matches!(state, CommandState::Pending | CommandState::Sent)
 }
 
 fn put_command(staging: &mut Staging<'_>, command: &Command, expect: Expect) -> Result<(), StoreError> {

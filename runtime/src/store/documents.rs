@@ -165,12 +165,11 @@ impl Documents<'_> {
 
     pub(super) fn devices_with_open_commands(&self) -> Result<Vec<DeviceId>, StoreError> {
         let prefix = keys::key(Kind::OpenCommand, &[]);
-        let delivered = [keys::state_code(CommandState::Delivered)];
         let mut devices = Vec::new();
-        for entry in self.0.scan_prefix(&prefix) {
-            let (key, state) = entry.map_err(failed("reading commands"))?;
+        for key in self.0.scan_prefix(&prefix).keys() {
+            let key = key.map_err(failed("reading commands"))?;
             let device = key.strip_prefix(&*prefix).and_then(keys::number_at).map(DeviceId);
-            devices.extend(device.filter(|device| *state != delivered && devices.last() != Some(device)));
+            devices.extend(device.filter(|device| devices.last() != Some(device)));
         }
         Ok(devices)
     }

@@ -91,7 +91,7 @@ impl Store {
         self.documents().commands(device, state, before, limit)
     }
 
-    /// Those that are PENDING, SENT or DELIVERED, oldest first.
+    /// Those that are PENDING or SENT, oldest first.
     pub fn open_commands(&self, device: DeviceId) -> Result<Vec<Versioned<Command>>, StoreError> {
         self.documents().open_commands(device)
     }

@@ -6,6 +6,8 @@
 mod body;
 mod registration;
 
+use std::sync::Arc;
+
 use body::Body;
 
 use crate::catalog::{ActiveCodec, ActiveProduct, Slot};
@@ -24,7 +26,7 @@ pub(crate) use registration::{Whose, deregistered, offline, registered, updated}
 pub(crate) struct Sender<'a> {
     pub(crate) device: DeviceId,
     pub(crate) product: &'a ActiveProduct,
-    pub(crate) card: &'a DeviceCard,
+    pub(crate) card: &'a Arc<DeviceCard>,
 }
 
 impl Sender<'_> {
