@@ -1,0 +1,301 @@
+//! `/api/v1/devices`: who is let in. Checks names against the product's format; knows nothing of how devices speak.
+
+use std::collections::BTreeMap;
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+use super::extract::{JsonBody, Limit, Listing, PathOf, QueryOf};
+use super::problem::{Code, Problem, member};
+use super::{Api, Shared};
+use crate::model::{Device, DeviceId, Endpoint, EndpointFormat, PowerMode, ProductId, Registration, Timestamp};
+use crate::profile::Mistake;
+use crate::store::{Expect, Store, StoreError, Write};
+
+/// Most bytes of a device's name.
+const NAME_BYTES: usize = 256;
+/// Most attributes of a device.
+const ATTRIBUTES: usize = 32;
+/// Most bytes of an attribute's name.
+const ATTRIBUTE_NAME_BYTES: usize = 64;
+/// Most bytes of an attribute's value.
+const ATTRIBUTE_BYTES: usize = 1_024;
+
+/// A device as it is listed.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct DeviceView {
+    #[schema(value_type = u64, example = 7)]
+    id: DeviceId,
+    /// The LwM2M endpoint client name.
+    #[schema(value_type = String, example = "urn:imei:867000000000001")]
+    endpoint: Endpoint,
+    #[schema(value_type = u32, example = 1)]
+    product_id: ProductId,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<String>,
+    /// Overrides the product's power mode.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    power_mode: Option<PowerMode>,
+    /// What a codec may ask for by name.
+    attributes: BTreeMap<String, String>,
+    #[schema(format = DateTime)]
+    created: String,
+    /// Whether a registration lives.
+    registered: bool,
+    /// When it last spoke.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(format = DateTime)]
+    last_seen: Option<String>,
+}
+
+impl DeviceView {
+    fn new(device: Device, registered: bool, last_seen: Option<Timestamp>) -> Self {
+        Self {
+            id: device.id,
+            endpoint: device.endpoint,
+            product_id: device.product,
+            name: device.name,
+            power_mode: device.power_mode,
+            attributes: device.attributes,
+            created: device.created.to_string(),
+            registered,
+            last_seen: last_seen.map(|time| time.to_string()),
+        }
+    }
+}
+
+/// A device with its registration and its open commands.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct DeviceDetail {
+    #[serde(flatten)]
+    device: DeviceView,
+    /// Absent while the device is not registered.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    registration: Option<RegistrationView>,
+    /// Commands that are PENDING, SENT or DELIVERED.
+    open_commands: usize,
+}
+
+/// A live LwM2M registration. Location and token are secrets between device and gateway and are not shown.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct RegistrationView {
+    /// Where the device was last heard.
+    #[schema(example = "192.0.2.7:40312")]
+    peer: String,
+    /// `lt`, seconds.
+    lifetime: u32,
+    /// `lwm2m`, as sent.
+    version: String,
+    /// `b`, as sent.
+    binding: String,
+    /// Object and instance paths.
+    objects: Vec<String>,
+    /// First Register.
+    #[schema(format = DateTime)]
+    registered: String,
+    /// Last Register or Update.
+    #[schema(format = DateTime)]
+    updated: String,
+    /// When it ends unless the device speaks before.
+    #[schema(format = DateTime)]
+    expires: String,
+}
+
+impl From<Registration> for RegistrationView {
+    fn from(registration: Registration) -> Self {
+        Self {
+            peer: registration.peer.to_string(),
+            lifetime: registration.lifetime_s,
+            expires: registration.expires().to_string(),
+            version: registration.version,
+            binding: registration.binding,
+            objects: registration.objects,
+            registered: registration.registered.to_string(),
+            updated: registration.updated.to_string(),
+        }
+    }
+}
+
+/// A device to let in.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct DeviceRequest {
+    /// The endpoint client name, in the product's format.
+    #[schema(example = "urn:imei:867000000000001")]
+    endpoint: String,
+    #[schema(value_type = u32, example = 1)]
+    product_id: ProductId,
+    /// At most 256 bytes.
+    #[serde(default)]
+    name: Option<String>,
+    /// Overrides the product's power mode.
+    #[serde(default)]
+    power_mode: Option<PowerMode>,
+    /// At most 32, with names of at most 64 and values of at most 1,024 bytes.
+    #[serde(default)]
+    attributes: BTreeMap<String, String>,
+}
+
+impl DeviceRequest {
+    /// Holds every member against its rule. `format` = that of the product, none = there is no such product.
+    fn check(&self, format: Option<EndpointFormat>) -> Result<Endpoint, Vec<Mistake>> {
+        let mut mistakes = Vec::new();
+        let endpoint = Endpoint::new(self.endpoint.as_str()).and_then(|endpoint| {
+            format.unwrap_or_default().check(&endpoint)?;
+            Ok(endpoint)
+        });
+        if let Err(refusal) = &endpoint {
+            let reason =
+                format!("this product's endpoints are written as {}; got `{}`", refusal.expected, refusal.got.escape_debug());
+            mistakes.push(member("/endpoint", "E4411", reason, "write the name exactly as the device's module sends it"));
+        }
+        if format.is_none() {
+            let reason = format!("there is no product {}", self.product_id);
+            mistakes.push(member("/productId", "E4412", reason, "create the product first, or name one of GET /api/v1/products"));
+        }
+        if self.name.as_ref().is_some_and(|name| name.len() > NAME_BYTES) {
+            mistakes.push(member("/name", "E4413", format!("the name has more than {NAME_BYTES} bytes"), "shorten it"));
+        }
+        if self.attributes.len() > ATTRIBUTES {
+            mistakes.push(member("/attributes", "E4414", format!("there are more than {ATTRIBUTES} attributes"), "drop some"));
+        }
+        for (name, value) in &self.attributes {
+            if name.is_empty() || name.len() > ATTRIBUTE_NAME_BYTES || value.len() > ATTRIBUTE_BYTES {
+                let pointer = format!("/attributes/{}", name.replace('~', "~0").replace('/', "~1"));
+                let reason = format!("a name has 1 to {ATTRIBUTE_NAME_BYTES} bytes and a value at most {ATTRIBUTE_BYTES}");
+                mistakes.push(member(&pointer, "E4414", reason, "shorten it"));
+            }
+        }
+        match endpoint {
+            Ok(endpoint) if mistakes.is_empty() => Ok(endpoint),
+            _ => Err(mistakes),
+        }
+    }
+}
+
+/// Which devices.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct DeviceQuery {
+    /// Those of one product.
+    #[param(value_type = Option<u32>)]
+    product_id: Option<ProductId>,
+    /// Those with a greater id.
+    #[param(value_type = Option<u64>)]
+    after: Option<DeviceId>,
+    #[serde(default)]
+    #[param(value_type = Option<u16>, minimum = 1, maximum = 1000, default = 100)]
+    limit: Limit,
+}
+
+/// List devices, in order of id.
+#[utoipa::path(get, path = "/api/v1/devices", tag = "devices", params(DeviceQuery),
+    responses((status = 200, body = Listing<DeviceView>)))]
+pub(super) async fn list_devices(
+    State(api): Shared,
+    QueryOf(query): QueryOf<DeviceQuery>,
+) -> Result<Json<Listing<DeviceView>>, Problem> {
+    let page = api.read(move |store| {
+        let page = store.devices(query.product_id, query.after, query.limit.0)?;
+        let views = page.items.into_iter().map(|device| view(store, device)).collect::<Result<Vec<_>, _>>()?;
+        Ok(Listing::new(views, page.next))
+    });
+    Ok(Json(page.await?))
+}
+
+fn view(store: &Store, device: Device) -> Result<DeviceView, StoreError> {
+    let registered = store.registration(device.id)?.is_some();
+    let last_seen = store.last_seen(device.id);
+    Ok(DeviceView::new(device, registered, last_seen))
+}
+
+/// Let a device in.
+#[utoipa::path(post, path = "/api/v1/devices", tag = "devices", request_body = DeviceRequest,
+    responses((status = 201, body = DeviceView), (status = 409, description = "The endpoint is taken"),
+        (status = 422, description = "Members cannot be taken")))]
+pub(super) async fn create_device(State(api): Shared, JsonBody(request): JsonBody<DeviceRequest>) -> Result<Response, Problem> {
+    let product = request.product_id;
+    let format = api.read(move |store| store.product(product)).await?.map(|stored| stored.doc.endpoint_format);
+    let endpoint = request.check(format).map_err(Problem::members)?;
+    let device = Device {
+        id: api.parts.store.next_device_id(),
+        endpoint,
+        product: request.product_id,
+        name: request.name,
+        power_mode: request.power_mode,
+        attributes: request.attributes,
+        created: api.now(),
+    };
+    api.commit(vec![Write::PutDevice(device.clone(), Expect::Absent)]).await?;
+    let location = format!("/api/v1/devices/{}", device.id);
+    Ok((StatusCode::CREATED, [(header::LOCATION, location)], Json(DeviceView::new(device, false, None))).into_response())
+}
+
+/// Show a device with its registration and its number of open commands.
+#[utoipa::path(get, path = "/api/v1/devices/{id}", tag = "devices", params(("id" = u64, Path)),
+    responses((status = 200, body = DeviceDetail), (status = 404, description = "No such device")))]
+pub(super) async fn show_device(State(api): Shared, PathOf(id): PathOf<DeviceId>) -> Result<Json<DeviceDetail>, Problem> {
+    let found = api.read(move |store| {
+        let Some(stored) = store.device(id)? else { return Ok(None) };
+        let registration = store.registration(id)?.map(RegistrationView::from);
+        let device = DeviceView::new(stored.doc, registration.is_some(), store.last_seen(id));
+        Ok(Some(DeviceDetail { device, registration, open_commands: store.open_commands(id)?.len() }))
+    });
+    found.await?.map(Json).ok_or_else(|| no_device(id))
+}
+
+/// Delete a device, its registration and its commands. Its events stay until retention drops them.
+#[utoipa::path(delete, path = "/api/v1/devices/{id}", tag = "devices", params(("id" = u64, Path)),
+    responses((status = 204, description = "Deleted"), (status = 404, description = "No such device")))]
+pub(super) async fn delete_device(State(api): Shared, PathOf(id): PathOf<DeviceId>) -> Result<StatusCode, Problem> {
+    must_exist(&api, id).await?;
+    api.commit(vec![Write::DeleteDevice(id)]).await?;
+    api.parts.router.forget(id);
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Refuses with 404 when there is no such device.
+pub(super) async fn must_exist(api: &Api, id: DeviceId) -> Result<(), Problem> {
+    api.read(move |store| store.device(id)).await?.map(|_| ()).ok_or_else(|| no_device(id))
+}
+
+fn no_device(id: DeviceId) -> Problem {
+    Problem::new(Code::NoDevice, format!("there is no device {id}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(json: &str, format: Option<EndpointFormat>) -> Result<Endpoint, Vec<(String, &'static str)>> {
+        let request: DeviceRequest = serde_json::from_str(json).unwrap();
+        request.check(format).map_err(|mistakes| mistakes.into_iter().map(|mistake| (mistake.pointer, mistake.code)).collect())
+    }
+
+    #[test]
+    fn an_endpoint_is_held_against_the_products_format() {
+        let json = r#"{"endpoint":"867000000000001","productId":1}"#;
+        assert_eq!(check(json, Some(EndpointFormat::Imei)).unwrap().as_str(), "867000000000001");
+        assert_eq!(check(json, Some(EndpointFormat::UrnImei)).unwrap_err(), [("/endpoint".to_owned(), "E4411")]);
+        let request: DeviceRequest = serde_json::from_str(json).unwrap();
+        let mistakes = request.check(Some(EndpointFormat::UrnImei)).unwrap_err();
+        assert!(mistakes[0].reason.contains("urn:imei:<15 digits>; got `867000000000001`"), "{}", mistakes[0].reason);
+    }
+
+    #[test]
+    fn all_mistakes_of_a_device_are_told_at_once() {
+        let name = "n".repeat(257);
+        let json =
+            format!(r#"{{"endpoint":"","productId":9,"name":"{name}","attributes":{{"":"x","a/b":"{}"}}}}"#, "v".repeat(1_025));
+        let pointers: Vec<String> = check(&json, None).unwrap_err().into_iter().map(|(pointer, _)| pointer).collect();
+        assert_eq!(pointers, ["/endpoint", "/productId", "/name", "/attributes/", "/attributes/a~1b"]);
+    }
+}

@@ -1,0 +1,387 @@
+//! Refusals as RFC 9457 problems, and the one place that maps every error of the gateway to HTTP.
+//!
+//! Knows the errors of the modules below, not the routes. Every mapping is exhaustive: a new error variant does not compile
+//! until somebody decides here what a client is told.
+
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::catalog::CatalogError;
+use crate::codec::Refusal;
+use crate::downlink::CommandError;
+use crate::profile::{Mistake, Severity};
+use crate::store::StoreError;
+
+/// Why the API refuses. Codes are stable: E40xx the request, E41xx the key, E42xx no such thing, E43xx the state of things,
+/// E44xx what the body says, E45xx the gateway itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Code {
+    BadPath,
+    BadQuery,
+    BadHeader,
+    BadJson,
+    BrokenBody,
+    MediaType,
+    TooLarge,
+    NoPath,
+    Method,
+    NoKey,
+    WrongKey,
+    NoProduct,
+    NoDevice,
+    NoCommand,
+    NoSubscription,
+    ProductExists,
+    Exists,
+    ProductInUse,
+    Changed,
+    CommandTooLate,
+    NoCodec,
+    Shape,
+    Profile,
+    CodecMismatch,
+    Command,
+    Members,
+    TooManyCommands,
+    Busy,
+    StoreFailed,
+    Corrupt,
+    Internal,
+    TooSlow,
+    TooManyStreams,
+}
+
+impl Code {
+    /// All, in the order of their texts.
+    pub(super) const ALL: [Self; 33] = [
+        Self::BadPath,
+        Self::BadQuery,
+        Self::BadHeader,
+        Self::BadJson,
+        Self::BrokenBody,
+        Self::MediaType,
+        Self::TooLarge,
+        Self::NoPath,
+        Self::Method,
+        Self::NoKey,
+        Self::WrongKey,
+        Self::NoProduct,
+        Self::NoDevice,
+        Self::NoCommand,
+        Self::NoSubscription,
+        Self::ProductExists,
+        Self::Exists,
+        Self::ProductInUse,
+        Self::Changed,
+        Self::CommandTooLate,
+        Self::NoCodec,
+        Self::Shape,
+        Self::Profile,
+        Self::CodecMismatch,
+        Self::Command,
+        Self::Members,
+        Self::TooManyCommands,
+        Self::Busy,
+        Self::StoreFailed,
+        Self::Corrupt,
+        Self::Internal,
+        Self::TooSlow,
+        Self::TooManyStreams,
+    ];
+
+    /// Stable text, HTTP status, title.
+    pub(super) fn row(self) -> (&'static str, StatusCode, &'static str) {
+        match self {
+            Self::BadPath => ("E4001", StatusCode::BAD_REQUEST, "The path is not understood"),
+            Self::BadQuery => ("E4002", StatusCode::BAD_REQUEST, "The query is not understood"),
+            Self::BadHeader => ("E4003", StatusCode::BAD_REQUEST, "A header is not understood"),
+            Self::BadJson => ("E4004", StatusCode::BAD_REQUEST, "The body is not JSON"),
+            Self::BrokenBody => ("E4005", StatusCode::BAD_REQUEST, "The body did not arrive whole"),
+            Self::MediaType => ("E4006", StatusCode::UNSUPPORTED_MEDIA_TYPE, "The body has a type that is not taken here"),
+            Self::TooLarge => ("E4007", StatusCode::PAYLOAD_TOO_LARGE, "Larger than the gateway takes"),
+            Self::NoPath => ("E4008", StatusCode::NOT_FOUND, "No such path"),
+            Self::Method => ("E4009", StatusCode::METHOD_NOT_ALLOWED, "No such method here"),
+            Self::NoKey => ("E4101", StatusCode::UNAUTHORIZED, "An API key is needed"),
+            Self::WrongKey => ("E4102", StatusCode::UNAUTHORIZED, "The API key is not known"),
+            Self::NoProduct => ("E4201", StatusCode::NOT_FOUND, "No such product"),
+            Self::NoDevice => ("E4202", StatusCode::NOT_FOUND, "No such device"),
+            Self::NoCommand => ("E4203", StatusCode::NOT_FOUND, "No such command"),
+            Self::NoSubscription => ("E4204", StatusCode::NOT_FOUND, "No such subscription"),
+            Self::ProductExists => ("E4301", StatusCode::CONFLICT, "The product exists already"),
+            Self::Exists => ("E4302", StatusCode::CONFLICT, "It exists already"),
+            Self::ProductInUse => ("E4303", StatusCode::CONFLICT, "The product has devices"),
+            Self::Changed => ("E4304", StatusCode::CONFLICT, "It changed meanwhile"),
+            Self::CommandTooLate => ("E4305", StatusCode::CONFLICT, "Too late to cancel"),
+            Self::NoCodec => ("E4306", StatusCode::CONFLICT, "The product has no codec"),
+            Self::Shape => ("E4401", StatusCode::UNPROCESSABLE_ENTITY, "The body has not the expected shape"),
+            Self::Profile => ("E4402", StatusCode::UNPROCESSABLE_ENTITY, "The profile has mistakes"),
+            Self::CodecMismatch => ("E4403", StatusCode::UNPROCESSABLE_ENTITY, "The codec does not fit the profile"),
+            Self::Command => ("E4404", StatusCode::UNPROCESSABLE_ENTITY, "The command does not fit the profile"),
+            Self::Members => ("E4405", StatusCode::UNPROCESSABLE_ENTITY, "Members of the body cannot be taken"),
+            Self::TooManyCommands => ("E4406", StatusCode::TOO_MANY_REQUESTS, "The device has too many open commands"),
+            Self::Busy => ("E4501", StatusCode::SERVICE_UNAVAILABLE, "The gateway is busy"),
+            Self::StoreFailed => ("E4502", StatusCode::SERVICE_UNAVAILABLE, "The store has failed"),
+            Self::Corrupt => ("E4503", StatusCode::INTERNAL_SERVER_ERROR, "A stored record cannot be read"),
+            Self::Internal => ("E4504", StatusCode::INTERNAL_SERVER_ERROR, "The gateway failed"),
+            Self::TooSlow => ("E4505", StatusCode::SERVICE_UNAVAILABLE, "It took too long"),
+            Self::TooManyStreams => ("E4506", StatusCode::SERVICE_UNAVAILABLE, "Too many event streams are open"),
+        }
+    }
+
+    /// Seconds after which asking again may help, where that is so.
+    fn retry_after(self) -> Option<&'static str> {
+        matches!(self, Self::Busy | Self::TooSlow | Self::TooManyStreams).then_some("1")
+    }
+}
+
+/// A refusal.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Problem {
+    body: Box<ProblemBody>,
+    retry_after: Option<&'static str>,
+}
+
+/// A refusal as the client reads it (RFC 9457).
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = Problem)]
+pub(super) struct ProblemBody {
+    /// `urn:codecgate:problem:` and the code.
+    #[serde(rename = "type")]
+    #[schema(example = "urn:codecgate:problem:E4202")]
+    kind: String,
+    /// The class of the problem in a few words.
+    #[schema(example = "No such device")]
+    title: &'static str,
+    /// The HTTP status.
+    #[schema(example = 404)]
+    status: u16,
+    /// What happened this time.
+    #[schema(example = "there is no device 7")]
+    detail: String,
+    /// Stable: programs decide by it. A codec that was not admitted has the `E1xxx` code of its refusal.
+    #[schema(example = "E4202")]
+    code: &'static str,
+    /// What to do.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hint: Option<String>,
+    /// Line of the body at which reading stopped, from 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    line: Option<usize>,
+    /// Column of that line, from 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    column: Option<usize>,
+    /// Every mistake of the document, at once.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    mistakes: Vec<Mistake>,
+}
+
+impl Problem {
+    pub(super) fn new(code: Code, detail: impl Into<String>) -> Self {
+        let (text, status, title) = code.row();
+        let body = ProblemBody {
+            kind: format!("urn:codecgate:problem:{text}"),
+            title,
+            status: status.as_u16(),
+            detail: detail.into(),
+            code: text,
+            hint: None,
+            line: None,
+            column: None,
+            mistakes: Vec::new(),
+        };
+        Self { body: Box::new(body), retry_after: code.retry_after() }
+    }
+
+    pub(super) fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.body.hint = Some(hint.into());
+        self
+    }
+
+    pub(super) fn with_mistakes(mut self, mistakes: Vec<Mistake>) -> Self {
+        self.body.mistakes = mistakes;
+        self
+    }
+
+    /// Members of a JSON body that have the right shape and cannot be taken.
+    pub(super) fn members(mistakes: Vec<Mistake>) -> Self {
+        let reasons: Vec<&str> = mistakes.iter().map(|mistake| mistake.reason.as_str()).collect();
+        Self::new(Code::Members, reasons.join("; ")).with_mistakes(mistakes)
+    }
+
+    #[cfg(test)]
+    pub(super) fn body(&self) -> &ProblemBody {
+        &self.body
+    }
+
+    #[cfg(test)]
+    pub(super) fn code(&self) -> &'static str {
+        self.body.code
+    }
+}
+
+/// A mistake in a member of a request's body.
+pub(super) fn member(pointer: &str, code: &'static str, reason: impl Into<String>, fix: impl Into<String>) -> Mistake {
+    Mistake {
+        file: "body".to_owned(),
+        pointer: pointer.to_owned(),
+        severity: Severity::Error,
+        code,
+        reason: reason.into(),
+        fix: fix.into(),
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let Self { body: problem, retry_after } = self;
+        let status = StatusCode::from_u16(problem.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        if status.is_server_error() {
+            tracing::warn!(code = problem.code, detail = problem.detail, "the API refused a request for a reason of its own");
+        }
+        // Texts, numbers and lists of them always have a JSON form.
+        let body = serde_json::to_vec(&problem).unwrap_or_default();
+        let mut response = (status, [(header::CONTENT_TYPE, "application/problem+json")], body).into_response();
+        if let Some(seconds) = retry_after {
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static(seconds));
+        }
+        if status == StatusCode::UNAUTHORIZED {
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"codecgate\""));
+        }
+        response
+    }
+}
+
+impl From<StoreError> for Problem {
+    fn from(error: StoreError) -> Self {
+        let detail = error.to_string();
+        match error {
+            StoreError::Conflict(_) => Self::new(Code::Changed, detail).hint("read it again, then decide again"),
+            StoreError::Exists(_) => Self::new(Code::Exists, detail),
+            StoreError::Busy => Self::new(Code::Busy, detail).hint("ask again a little later; nothing was changed"),
+            StoreError::TooLarge(_) => Self::new(Code::TooLarge, detail),
+            StoreError::Corrupt { .. } => Self::new(Code::Corrupt, detail).hint("look at the log and restore from an export"),
+            StoreError::Fatal(_) => {
+                Self::new(Code::StoreFailed, detail).hint("look at the disk and the log, then restart the gateway")
+            }
+        }
+    }
+}
+
+impl From<Refusal> for Problem {
+    fn from(refusal: Refusal) -> Self {
+        let mut problem = Self::new(Code::CodecMismatch, refusal.cause).hint(refusal.fix);
+        problem.body.kind = format!("urn:codecgate:problem:{}", refusal.code);
+        problem.body.title = "The codec was not admitted";
+        problem.body.code = refusal.code;
+        problem
+    }
+}
+
+impl From<CatalogError> for Problem {
+    fn from(error: CatalogError) -> Self {
+        let detail = error.to_string();
+        match error {
+            CatalogError::NoProduct(_) => Self::new(Code::NoProduct, detail),
+            CatalogError::Exists(_) => {
+                Self::new(Code::ProductExists, detail).hint("change manufacturerId or model, or use the product that exists")
+            }
+            CatalogError::InUse { .. } => Self::new(Code::ProductInUse, detail),
+            CatalogError::Refused(refusal) => refusal.into(),
+            CatalogError::Mismatch(mistakes) => Self::new(Code::CodecMismatch, detail).with_mistakes(mistakes),
+            CatalogError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<CommandError> for Problem {
+    fn from(error: CommandError) -> Self {
+        let detail = error.to_string();
+        match error {
+            CommandError::NoDevice(_) => Self::new(Code::NoDevice, detail),
+            CommandError::NoCommand(_) => Self::new(Code::NoCommand, detail),
+            CommandError::NoCodec => Self::new(Code::NoCodec, detail).hint("PUT the component to /api/v1/products/{id}/codec"),
+            CommandError::Invalid(mistakes) => Self::new(Code::Command, detail).with_mistakes(mistakes),
+            CommandError::TooLate(_) => Self::new(Code::CommandTooLate, detail),
+            CommandError::TooMany(_) => Self::new(Code::TooManyCommands, detail),
+            CommandError::Store(error) => error.into(),
+        }
+    }
+}
+
+/// A body that serde did not take: no JSON at all, or JSON of another shape.
+impl From<serde_json::Error> for Problem {
+    fn from(error: serde_json::Error) -> Self {
+        use serde_json::error::Category;
+        let code = match error.classify() {
+            Category::Io | Category::Syntax | Category::Eof => Code::BadJson,
+            Category::Data => Code::Shape,
+        };
+        let mut problem = Self::new(code, error.to_string());
+        problem.body.line = Some(error.line());
+        problem.body.column = Some(error.column());
+        problem
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{CommandState, ProductId};
+
+    #[test]
+    fn codes_are_unique_sorted_and_of_the_class_of_their_status() {
+        let texts: Vec<&str> = Code::ALL.iter().map(|code| code.row().0).collect();
+        assert!(texts.is_sorted() && texts.windows(2).all(|pair| pair[0] != pair[1]), "{texts:?}");
+        for code in Code::ALL {
+            let (text, status, title) = code.row();
+            assert!(status.is_client_error() || status.is_server_error(), "{text}");
+            assert_eq!(status.is_server_error(), text.starts_with("E45"), "{text}");
+            assert!(!title.is_empty());
+        }
+    }
+
+    #[test]
+    fn each_error_has_its_status_and_code() {
+        let check = |problem: Problem, status: u16, code: &str| {
+            let body = problem.body();
+            assert_eq!((body.status, body.code), (status, code), "{body:?}");
+            assert!(body.kind.ends_with(code) && !body.detail.is_empty());
+        };
+        check(StoreError::Busy.into(), 503, "E4501");
+        check(StoreError::Conflict("device").into(), 409, "E4304");
+        check(StoreError::Exists("endpoint x".to_owned()).into(), 409, "E4302");
+        check(StoreError::TooLarge(1).into(), 413, "E4007");
+        check(StoreError::Corrupt { what: "device", why: "short".to_owned() }.into(), 500, "E4503");
+        check(StoreError::Fatal("disk".to_owned()).into(), 503, "E4502");
+        check(CatalogError::InUse { product: ProductId(1), devices: 3 }.into(), 409, "E4303");
+        check(CatalogError::NoProduct(ProductId(1)).into(), 404, "E4201");
+        check(CatalogError::Mismatch(Vec::new()).into(), 422, "E4403");
+        check(CatalogError::Store(StoreError::Busy).into(), 503, "E4501");
+        let refusal = Refusal { code: "E1004", cause: "imports wasi".to_owned(), fix: "build for unknown-unknown".to_owned() };
+        check(CatalogError::Refused(refusal).into(), 422, "E1004");
+        check(CommandError::TooLate(CommandState::Sent).into(), 409, "E4305");
+        check(CommandError::TooMany(20).into(), 429, "E4406");
+        check(CommandError::NoCodec.into(), 409, "E4306");
+    }
+
+    #[test]
+    fn a_busy_store_says_when_to_ask_again() {
+        let response = Problem::from(StoreError::Busy).into_response();
+        assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
+        assert_eq!(response.headers().get(header::RETRY_AFTER).unwrap(), "1");
+        assert_eq!(response.headers().get(header::CONTENT_TYPE).unwrap(), "application/problem+json");
+    }
+
+    #[test]
+    fn json_errors_name_line_and_column() {
+        let syntax = serde_json::from_str::<serde_json::Value>("{\n  \"a\": }").unwrap_err();
+        let problem = Problem::from(syntax);
+        let body = problem.body();
+        assert_eq!((body.status, body.line, body.column), (400, Some(2), Some(8)));
+        let shape = serde_json::from_str::<Vec<u8>>("[300]").unwrap_err();
+        assert_eq!(Problem::from(shape).body().status, 422);
+    }
+}
