@@ -283,7 +283,7 @@ pub(super) async fn install_codec(
     let component = read_body(request, BINARY_BYTES).await?;
     let record = api.parts.catalog.install(id, component.to_vec(), api.now()).await?;
     let active = api.parts.catalog.active(id);
-    let installed = active.as_ref().and_then(|product| product.codec.as_ref().map(|codec| (product, codec)));
+    let installed = active.as_ref().and_then(|product| product.codec().map(|codec| (product, codec)));
     // Another version may have been installed meanwhile; its tables are not this one's.
     let (description, warnings) = match installed.filter(|(_, codec)| codec.codec.digest() == record.digest) {
         Some((product, codec)) => {

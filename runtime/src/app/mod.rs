@@ -98,7 +98,7 @@ impl Gateway {
         let sink = router.clone();
         let coap_thread = coap_socket.serve(server, answers, move |occurrence| sink.route(occurrence), stopping.clone())?;
 
-        let pusher = Pusher::start(store.clone(), config.webhook_config())?;
+        let pusher = Arc::new(Pusher::start(store.clone(), config.push_config(clock::wall))?);
         let desk = Desk::new(store.clone(), Arc::clone(&catalog), router.clone());
         let parts = Parts { store, catalog, desk, router, pusher };
         let mut tasks = JoinSet::new();
@@ -155,6 +155,7 @@ impl Gateway {
         loop {
             tokio::select! {
                 Some(ended) = self.tasks.join_next() => return ended.unwrap_or("a task panicked"),
+                _ = self.parts.pusher.failed() => return "a webhook task",
                 _ = look.tick() => {
                     if self.coap_thread.is_finished() {
                         return "the CoAP thread";

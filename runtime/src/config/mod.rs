@@ -10,9 +10,10 @@ use std::time::Duration;
 
 use crate::codec::{Isolation, Limits};
 use crate::lwm2m::ServerConfig;
-use crate::model::Secret;
+use crate::model::{Secret, Timestamp};
 use crate::store::{Durability, StoreConfig};
 use crate::telemetry::LogFormat;
+use crate::webhook::PushConfig;
 
 mod keys;
 mod reader;
@@ -258,6 +259,21 @@ impl Config {
             open_tickets: Self::OPEN_TICKETS,
             dedup_entries: Self::DEDUP_ENTRIES,
             downlinks_per_device: Self::DOWNLINKS_PER_DEVICE,
+        }
+    }
+
+    /// For [`crate::webhook::Pusher::start`].
+    #[must_use]
+    pub fn push_config(&self, clock: fn() -> Timestamp) -> PushConfig {
+        PushConfig {
+            in_flight: self.webhook.in_flight,
+            connect_timeout: self.webhook.connect_timeout,
+            request_timeout: self.webhook.timeout,
+            retry_min: self.webhook.retry_min,
+            retry_max: self.webhook.retry_max,
+            pause_after: self.webhook.breaker_failures,
+            pause: self.webhook.breaker_pause,
+            ..PushConfig::new(clock)
         }
     }
 }

@@ -82,7 +82,7 @@ impl Stage {
         let mut writes = vec![Write::PutSubscription(subscription.clone())];
         writes.extend(parts.store.last_event().map(|last| Write::PutCursor(subscription.id, last)));
         parts.store.commit(Commit { events: Vec::new(), writes }).await?;
-        parts.pusher.changed();
+        parts.pusher.reload().await?;
         Ok(tasks)
     }
 
