@@ -2,11 +2,30 @@
 //!
 //! No socket, clock, randomness or store. It decides nothing about who may come in and acknowledges nothing by itself: a
 //! ticket is answered by the flows once the store has it.
+//!
+//! What a reader might ask: lifetime is renewed by Register and Update only, not by uplinks (LwM2M Core 6.2.2). Every notify
+//! with a known token is delivered, also an "older" one: a report of object 19 is a fact of its own, not the newest state of
+//! something, so the freshness rule of RFC 7641 3.4 does not apply. A message that carries a known token or location, both
+//! unguessable, moves the device to the address it came from. Not here: block-wise bodies, Send (`/dp`), bootstrap, DTLS.
+
+mod admission;
+mod downlink;
+mod exchange;
+mod inbound;
+mod links;
+mod request;
+mod roster;
+mod server;
+#[cfg(test)]
+mod tests;
 
 use std::net::SocketAddr;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use crate::model::{DeviceId, Registration, Timestamp};
+use crate::coap::{Fault, Timing};
+use crate::model::{DeviceId, Registration};
+
+pub use server::Server;
 
 /// Timers and caps (DESIGN 10).
 #[derive(Debug, Clone)]
@@ -23,6 +42,23 @@ pub struct ServerConfig {
     pub dedup_entries: usize,
     /// Most downlinks waiting for one device.
     pub downlinks_per_device: usize,
+    /// Added to every lifetime before it counts as over.
+    pub lifetime_grace: Duration,
+}
+
+impl Default for ServerConfig {
+    fn default() -> Self {
+        let timing = Timing::NARROWBAND;
+        Self {
+            ack_timeout: timing.ack_timeout,
+            ack_random_factor: timing.random_factor,
+            max_retransmit: timing.max_retransmit,
+            open_tickets: 16_384,
+            dedup_entries: 1 << 20,
+            downlinks_per_device: 16,
+            lifetime_grace: Duration::ZERO,
+        }
+    }
 }
 
 /// A device's message that waits for its answer.
@@ -66,7 +102,7 @@ pub enum Occurrence {
         /// which
         id: DownlinkId,
     },
-    /// A downlink was refused with this code ("4.04").
+    /// A downlink was refused with this code ("4.04 Not Found", "RST").
     Refused {
         /// who
         device: DeviceId,
@@ -75,7 +111,8 @@ pub enum Occurrence {
         /// code and what it means
         code: String,
     },
-    /// No acknowledgement within the span, or the registration ended while it waited.
+    /// No acknowledgement within the span, or it could not wait: the device is not registered (any more), registered anew
+    /// meanwhile, or has as many downlinks waiting as it may.
     TimedOut {
         /// who
         device: DeviceId,
@@ -137,7 +174,8 @@ pub enum Answer {
         /// ticket
         ticket: Ticket,
     },
-    /// 4.03 (not let in) or 5.03 (try later).
+    /// 4.03 (not let in) or 5.03 (try later). For an uplink: 5.xx is silence, so that it comes again, others an RST, which
+    /// ends the observation.
     Refuse {
         /// ticket
         ticket: Ticket,
@@ -176,35 +214,62 @@ pub struct Transmit {
     pub datagram: Vec<u8>,
 }
 
-/// The server.
-pub struct Server {}
+/// What an operator may want to know and no flow acts on. Kept in a small queue; what does not fit is only counted.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Remark {
+    /// A datagram that is no CoAP message, or has a critical option that is not understood.
+    Malformed {
+        /// from
+        peer: SocketAddr,
+        /// why
+        fault: Fault,
+    },
+    /// A request that was refused without asking the flows.
+    Refused {
+        /// from
+        peer: SocketAddr,
+        /// such as `4.00 Bad Request: ep is missing`
+        why: String,
+    },
+    /// A notify or response with a token that nobody has: answered with RST, which ends the observation.
+    UnknownToken {
+        /// from
+        peer: SocketAddr,
+    },
+    /// More tickets are open than allowed: silence.
+    Busy {
+        /// from
+        peer: SocketAddr,
+    },
+    /// The device did not take the observation of /19/0/0; it is tried again at the next Update or Register.
+    NotObserved {
+        /// who
+        device: DeviceId,
+        /// "4.04 Not Found", "RST", "no answer", "2.05 without Observe"
+        why: String,
+    },
+    /// An uplink is only the first block of a larger body; it was delivered as it is.
+    Partial {
+        /// who
+        device: DeviceId,
+    },
+}
 
-#[expect(clippy::unimplemented, unused_variables, missing_docs, reason = "skeleton")]
-impl Server {
-    /// `seed` feeds tokens, locations and jitter; take it from the system's randomness.
-    pub fn new(config: ServerConfig, seed: [u8; 32]) -> Self {
-        unimplemented!()
-    }
-    /// Registrations of an earlier life. `wall` and `now` are the same moment.
-    pub fn restore(&mut self, now: Instant, wall: Timestamp, registrations: Vec<Registration>) {
-        unimplemented!()
-    }
-    pub fn handle_datagram(&mut self, now: Instant, wall: Timestamp, peer: SocketAddr, datagram: &[u8]) {
-        unimplemented!()
-    }
-    pub fn handle_answer(&mut self, now: Instant, answer: Answer) {
-        unimplemented!()
-    }
-    pub fn handle_timeout(&mut self, now: Instant, wall: Timestamp) {
-        unimplemented!()
-    }
-    pub fn poll_timeout(&self) -> Option<Instant> {
-        unimplemented!()
-    }
-    pub fn poll_transmit(&mut self) -> Option<Transmit> {
-        unimplemented!()
-    }
-    pub fn poll_occurrence(&mut self) -> Option<Occurrence> {
-        unimplemented!()
-    }
+/// What was counted since the start.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Datagrams that came.
+    pub datagrams: u64,
+    /// Refused by the validating front.
+    pub malformed: u64,
+    /// Heard before.
+    pub duplicates: u64,
+    /// Requests refused without asking the flows.
+    pub refused: u64,
+    /// Notifies and responses with an unknown token.
+    pub unknown_token: u64,
+    /// Left in silence because too many tickets were open.
+    pub busy: u64,
+    /// Downlinks and Observes sent again.
+    pub retransmissions: u64,
 }

@@ -1,0 +1,280 @@
+//! The server: its state, and the way of a datagram through the message layer (RFC 7252 4). What a request means is in
+//! `inbound`, what an answer of the flows does in `admission`, what the gateway sends by itself in `downlink`.
+
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashMap, VecDeque};
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use crate::coap::{
+    self, Code, Dedup, EXCHANGE_LIFETIME, Key, KeyedState, Kind, Message, NON_LIFETIME, Random, Seen, Timing, Token,
+};
+use crate::model::{DeviceId, Registration, Timestamp};
+
+use super::exchange::Timer;
+use super::roster::{Observation, Roster, Slot};
+use super::{Counters, Occurrence, Remark, ServerConfig, Ticket, Transmit};
+
+/// Most remarks kept between two polls.
+const MAX_REMARKS: usize = 64;
+
+/// The LwM2M server of one socket. After every `handle_*`, poll until nothing is left; queues grow by what one call causes.
+#[derive(Debug)]
+pub struct Server {
+    pub(super) config: ServerConfig,
+    pub(super) random: Random,
+    pub(super) dedup: Dedup,
+    pub(super) roster: Roster,
+    tickets: HashMap<Ticket, Pending, KeyedState>,
+    next_ticket: u64,
+    next_serial: u32,
+    /// Own message ids for non-confirmable replies.
+    next_mid: u16,
+    /// Exchanges under way by where they went and their message id: empty ACK and RST have no token.
+    pub(super) awaiting: HashMap<(SocketAddr, u16), Slot, KeyedState>,
+    pub(super) expiries: BinaryHeap<Reverse<Timer>>,
+    pub(super) resends: BinaryHeap<Reverse<Timer>>,
+    transmits: VecDeque<Transmit>,
+    occurrences: VecDeque<Occurrence>,
+    remarks: VecDeque<Remark>,
+    pub(super) counters: Counters,
+}
+
+/// A message whose ticket is open.
+#[derive(Debug)]
+pub(super) struct Pending {
+    pub(super) key: Key,
+    pub(super) arrival: Arrival,
+    pub(super) what: What,
+}
+
+/// How a message came, and so how its answer goes.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Arrival {
+    pub(super) at: Instant,
+    pub(super) peer: SocketAddr,
+    pub(super) kind: Kind,
+    pub(super) mid: u16,
+    pub(super) token: Token,
+    /// Bytes of the request; a reply to a stranger stays within three times that.
+    pub(super) bytes: usize,
+}
+
+#[derive(Debug)]
+pub(super) enum What {
+    Register,
+    Update { location: u64, registration: Box<Registration> },
+    Deregister { location: u64 },
+    Uplink,
+}
+
+impl Server {
+    /// `seed` feeds tokens, locations and jitter; take it from the system's randomness.
+    #[must_use]
+    pub fn new(config: ServerConfig, seed: [u8; 32]) -> Self {
+        let mut random = Random::new(seed);
+        let state = KeyedState::new(&mut random);
+        Self {
+            dedup: Dedup::new(config.dedup_entries, state),
+            roster: Roster::new(state),
+            tickets: HashMap::with_hasher(state),
+            next_ticket: 0,
+            next_serial: 0,
+            next_mid: random.draw_mid(),
+            awaiting: HashMap::with_hasher(state),
+            expiries: BinaryHeap::new(),
+            resends: BinaryHeap::new(),
+            transmits: VecDeque::new(),
+            occurrences: VecDeque::new(),
+            remarks: VecDeque::new(),
+            counters: Counters::default(),
+            config,
+            random,
+        }
+    }
+
+    /// Registrations of an earlier life: their notifies are known by their tokens, nothing is observed anew. `wall` and `now`
+    /// are the same moment; what is over by then expires at the next timeout. One whose location or token was not made by a
+    /// server is skipped.
+    pub fn restore(&mut self, now: Instant, wall: Timestamp, registrations: Vec<Registration>) {
+        for registration in registrations {
+            let left = Duration::from_millis(registration.expires().since(wall));
+            self.take_in(&registration, now, left, Observation::Restored);
+        }
+    }
+
+    /// A datagram came.
+    pub fn handle_datagram(&mut self, now: Instant, wall: Timestamp, peer: SocketAddr, datagram: &[u8]) {
+        self.counters.datagrams += 1;
+        let message = match coap::parse(datagram) {
+            Ok(message) => message,
+            Err(malformed) => {
+                self.counters.malformed += 1;
+                self.remark(Remark::Malformed { peer, fault: malformed.fault });
+                if let Some(answer) = malformed.answer {
+                    self.transmit(peer, answer);
+                }
+                return;
+            }
+        };
+        let (kind, mid) = (message.kind, message.mid);
+        if matches!(kind, Kind::Ack | Kind::Rst) {
+            return self.settle_exchange(now, peer, message);
+        }
+        if message.code == Code::EMPTY {
+            if kind == Kind::Con {
+                self.transmit(peer, coap::reset(mid));
+            }
+            return;
+        }
+        let key = self.dedup.key(peer, mid, datagram);
+        if let Some(seen) = self.dedup.find(now, &key) {
+            self.counters.duplicates += 1;
+            let again = match seen {
+                Seen::Open => None,
+                Seen::Answered([]) => (kind == Kind::Con).then(|| coap::empty_ack(mid)),
+                Seen::Answered(reply) => Some(reply.to_vec()),
+            };
+            if let Some(reply) = again {
+                self.transmit(peer, reply);
+            }
+            return;
+        }
+        let arrival = Arrival { at: now, peer, kind, mid, token: message.token, bytes: datagram.len() };
+        if message.code.is_request() {
+            self.request(wall, key, arrival, message);
+        } else {
+            self.response(key, arrival, message);
+        }
+    }
+
+    /// Time has passed: resends, gives up, expires.
+    pub fn handle_timeout(&mut self, now: Instant, _wall: Timestamp) {
+        while let Some(timer) = due(&mut self.resends, now) {
+            self.resend(now, timer);
+        }
+        while let Some(timer) = due(&mut self.expiries, now) {
+            self.expire(now, timer);
+        }
+    }
+
+    /// When to call [`Self::handle_timeout`]; now and then earlier than needed.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        let first = |heap: &BinaryHeap<Reverse<Timer>>| heap.peek().map(|Reverse(timer)| timer.at);
+        match (first(&self.resends), first(&self.expiries)) {
+            (Some(a), Some(b)) => Some(a.min(b)),
+            (a, b) => a.or(b),
+        }
+    }
+
+    /// The next datagram to send.
+    pub fn poll_transmit(&mut self) -> Option<Transmit> {
+        self.transmits.pop_front()
+    }
+
+    /// The next thing that a device did.
+    pub fn poll_occurrence(&mut self) -> Option<Occurrence> {
+        self.occurrences.pop_front()
+    }
+
+    /// The next remark for the operator's log.
+    pub fn poll_remark(&mut self) -> Option<Remark> {
+        self.remarks.pop_front()
+    }
+
+    /// What was counted.
+    #[must_use]
+    pub fn counters(&self) -> Counters {
+        self.counters
+    }
+
+    /// Registered devices.
+    #[must_use]
+    pub fn registered(&self) -> usize {
+        self.roster.len()
+    }
+
+    /// Is this device registered?
+    #[must_use]
+    pub fn is_registered(&self, device: DeviceId) -> bool {
+        self.roster.by_device(device).is_some()
+    }
+
+    /// Messages that wait for their answer, and messages remembered.
+    #[must_use]
+    pub fn load(&self) -> (usize, usize) {
+        (self.tickets.len(), self.dedup.len())
+    }
+
+    pub(super) fn transmit(&mut self, peer: SocketAddr, datagram: Vec<u8>) {
+        self.transmits.push_back(Transmit { peer, datagram });
+    }
+
+    pub(super) fn occur(&mut self, occurrence: Occurrence) {
+        self.occurrences.push_back(occurrence);
+    }
+
+    pub(super) fn remark(&mut self, remark: Remark) {
+        if self.remarks.len() < MAX_REMARKS {
+            self.remarks.push_back(remark);
+        }
+    }
+
+    pub(super) fn serial(&mut self) -> u32 {
+        self.next_serial = self.next_serial.wrapping_add(1);
+        self.next_serial
+    }
+
+    /// Remembers the message and opens its ticket, unless too many are open. A ticket that was never answered goes with the
+    /// memory of its message.
+    pub(super) fn open(&mut self, key: Key, arrival: Arrival, what: What) -> Option<Ticket> {
+        if self.tickets.len() >= self.config.open_tickets {
+            self.counters.busy += 1;
+            self.remark(Remark::Busy { peer: arrival.peer });
+            return None;
+        }
+        let lifetime = if arrival.kind == Kind::Non { NON_LIFETIME } else { EXCHANGE_LIFETIME };
+        if self.dedup.open(arrival.at, key, lifetime) {
+            self.tickets.retain(|_, pending| arrival.at.saturating_duration_since(pending.arrival.at) < EXCHANGE_LIFETIME);
+        }
+        let ticket = Ticket(self.next_ticket);
+        self.next_ticket += 1;
+        self.tickets.insert(ticket, Pending { key, arrival, what });
+        Some(ticket)
+    }
+
+    /// Closes a ticket; none if it is unknown or was answered already.
+    pub(super) fn close(&mut self, ticket: Ticket) -> Option<Pending> {
+        self.tickets.remove(&ticket)
+    }
+
+    /// A reply to a request: piggybacked for CON, a NON of its own otherwise (RFC 7252 5.2).
+    pub(super) fn reply(&mut self, arrival: &Arrival, code: Code) -> Message {
+        match arrival.kind {
+            Kind::Con => Message::new(Kind::Ack, code, arrival.mid, arrival.token),
+            Kind::Non | Kind::Ack | Kind::Rst => {
+                self.next_mid = self.next_mid.wrapping_add(1);
+                Message::new(Kind::Non, code, self.next_mid, arrival.token)
+            }
+        }
+    }
+
+    pub(super) fn timing(&self, max_retransmit: Option<u8>) -> Timing {
+        let most = self.config.max_retransmit;
+        Timing {
+            ack_timeout: self.config.ack_timeout,
+            random_factor: self.config.ack_random_factor,
+            max_retransmit: max_retransmit.map_or(most, |wanted| wanted.min(most)),
+        }
+    }
+}
+
+fn due(heap: &mut BinaryHeap<Reverse<Timer>>, now: Instant) -> Option<Timer> {
+    let Reverse(timer) = *heap.peek()?;
+    if timer.at > now {
+        return None;
+    }
+    heap.pop();
+    Some(timer)
+}

@@ -1,0 +1,410 @@
+//! A simulated device as a state machine. Speaks CoAP to one server; its payloads mean nothing here.
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use crate::coap::{self, Code, Confirmable, Kind, Message, OCTET_STREAM, Random, Step, Token};
+
+use super::radio::{Radio, Reception};
+use super::{DeviceConfig, Happening};
+
+/// What it lists when it registers, as the LiteOS client does.
+const OBJECTS: &[u8] = br#"</>;rt="oma.lwm2m",</1/0>,</3/0>,</4/0>,</19/0>,</19/1>"#;
+const LINK_FORMAT: u16 = 40;
+/// After a refused or unanswered Register.
+const RETRY: Duration = Duration::from_secs(30);
+/// Reports wait and nobody observes: an Update reminds the server.
+const REMINDER: Duration = Duration::from_secs(60);
+/// Requests of the server that are remembered to answer duplicates.
+const REMEMBERED: usize = 8;
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Stage {
+    /// Registers when the time has come.
+    Out { at: Instant },
+    /// Registered at these Location-Path segments.
+    In { location: Vec<String> },
+    /// Has left or was never started.
+    Off,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Purpose {
+    Register,
+    Update,
+    Deregister,
+    Report { n: u32, payload: Vec<u8> },
+}
+
+#[derive(Debug)]
+struct Exchange {
+    purpose: Purpose,
+    mid: u16,
+    token: Token,
+    datagram: Vec<u8>,
+    clock: Confirmable,
+}
+
+/// A device. Call `handle_*` with what happened and poll until nothing is left.
+#[derive(Debug)]
+pub struct Device {
+    config: DeviceConfig,
+    random: Random,
+    radio: Radio,
+    stage: Stage,
+    exchange: Option<Exchange>,
+    observer: Option<Token>,
+    sequence: u32,
+    mid: u16,
+    leaving: bool,
+    update_at: Option<Instant>,
+    reports: VecDeque<(u32, Vec<u8>)>,
+    next_n: u32,
+    answered: VecDeque<(u16, Token, Vec<u8>)>,
+    /// Non-confirmable reports that an RST may still refer to.
+    spoken: VecDeque<u16>,
+    transmits: VecDeque<Vec<u8>>,
+    happenings: VecDeque<Happening>,
+}
+
+impl Device {
+    /// A device that is switched off. `seed` feeds message ids, tokens and jitter.
+    #[must_use]
+    pub fn new(config: DeviceConfig, seed: [u8; 32]) -> Self {
+        let mut random = Random::new(seed);
+        Self {
+            radio: Radio::new(config.power_mode, config.awake, config.paging),
+            mid: random.draw_mid(),
+            random,
+            config,
+            stage: Stage::Off,
+            exchange: None,
+            observer: None,
+            sequence: 0,
+            leaving: false,
+            update_at: None,
+            reports: VecDeque::new(),
+            next_n: 0,
+            answered: VecDeque::new(),
+            spoken: VecDeque::new(),
+            transmits: VecDeque::new(),
+            happenings: VecDeque::new(),
+        }
+    }
+
+    /// Switches it on: it registers.
+    pub fn start(&mut self, now: Instant) {
+        self.leaving = false;
+        self.stage = Stage::Out { at: now };
+        self.advance(now);
+    }
+
+    /// Something to report. Goes out when it is registered, observed and its turn. Returns its number.
+    pub fn report(&mut self, now: Instant, payload: Vec<u8>) -> u32 {
+        let n = self.next_n;
+        self.next_n += 1;
+        if self.reports.len() >= self.config.backlog.max(1)
+            && let Some((n, _)) = self.reports.pop_front()
+        {
+            self.happenings.push_back(Happening::Lost { n });
+        }
+        self.reports.push_back((n, payload));
+        self.advance(now);
+        n
+    }
+
+    /// It deregisters and switches off. Reports that wait are not sent.
+    pub fn leave(&mut self, now: Instant) {
+        self.leaving = true;
+        self.advance(now);
+    }
+
+    /// Is it registered and observed, with nothing to send and nothing under way?
+    #[must_use]
+    pub fn is_idle(&self) -> bool {
+        self.observer.is_some() && self.exchange.is_none() && self.reports.is_empty()
+    }
+
+    /// A datagram came from the server.
+    pub fn handle_datagram(&mut self, now: Instant, datagram: &[u8]) {
+        match self.radio.receive(now, self.exchange.is_some(), datagram) {
+            Reception::Heard => self.hear(now, datagram),
+            Reception::Held => {}
+            Reception::Missed => self.happenings.push_back(Happening::Missed),
+        }
+    }
+
+    /// Time has passed.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        for datagram in self.radio.paged(now) {
+            self.hear(now, &datagram);
+        }
+        match self.exchange.as_mut().map(|exchange| exchange.clock.step(now)) {
+            Some(Step::Resend) => {
+                let datagram = self.exchange.as_ref().map(|exchange| exchange.datagram.clone()).unwrap_or_default();
+                self.send(now, datagram);
+            }
+            Some(Step::GiveUp) => {
+                if let Some(exchange) = self.exchange.take() {
+                    self.unanswered(now, exchange.purpose);
+                }
+            }
+            Some(Step::Wait) | None => {}
+        }
+        self.advance(now);
+    }
+
+    /// When to call [`Self::handle_timeout`].
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        let due = match (&self.exchange, &self.stage) {
+            (Some(exchange), _) => Some(exchange.clock.deadline()),
+            (None, Stage::Out { at }) => Some(*at),
+            (None, Stage::In { .. }) => self.update_at,
+            (None, Stage::Off) => None,
+        };
+        [due, self.radio.page_at()].into_iter().flatten().min()
+    }
+
+    /// The next datagram for the server.
+    pub fn poll_transmit(&mut self) -> Option<Vec<u8>> {
+        self.transmits.pop_front()
+    }
+
+    /// The next thing that happened.
+    pub fn poll_happening(&mut self) -> Option<Happening> {
+        self.happenings.pop_front()
+    }
+
+    fn send(&mut self, now: Instant, datagram: Vec<u8>) {
+        self.radio.stay_awake(now);
+        self.transmits.push_back(datagram);
+    }
+
+    fn happen(&mut self, happening: Happening) {
+        self.happenings.push_back(happening);
+    }
+
+    /// Starts what is next: leaving, registering, updating, reporting.
+    fn advance(&mut self, now: Instant) {
+        while self.exchange.is_none() {
+            let (purpose, location) = match &self.stage {
+                Stage::Off => return,
+                Stage::Out { .. } if self.leaving => {
+                    self.stage = Stage::Off;
+                    return;
+                }
+                Stage::Out { at } if *at <= now => (Purpose::Register, Vec::new()),
+                Stage::Out { .. } => return,
+                Stage::In { location } if self.leaving => (Purpose::Deregister, location.clone()),
+                Stage::In { location } => match (self.observer, self.update_at) {
+                    (_, Some(at)) if at <= now => (Purpose::Update, location.clone()),
+                    (Some(observer), _) => match self.reports.pop_front() {
+                        Some((n, payload)) => {
+                            self.notify(now, observer, n, payload);
+                            continue;
+                        }
+                        None => return,
+                    },
+                    (None, Some(at)) => {
+                        if !self.reports.is_empty() {
+                            self.update_at = Some(at.min(now + REMINDER));
+                        }
+                        return;
+                    }
+                    (None, None) => return,
+                },
+            };
+            self.request(now, purpose, &location);
+        }
+    }
+
+    fn request(&mut self, now: Instant, purpose: Purpose, location: &[String]) {
+        let mid = self.next_mid();
+        let Some(token) = Token::new(self.random.draw().to_be_bytes().get(..4).unwrap_or_default()) else { return };
+        let lifetime = format!("lt={}", self.config.lifetime_s);
+        let place = location.iter().map(String::as_str);
+        let message = |code| Message::new(Kind::Con, code, mid, token);
+        let message = match &purpose {
+            Purpose::Register => message(Code::POST)
+                .with_path(["rd"])
+                .with_query("lwm2m=1.0".to_owned())
+                .with_query(format!("ep={}", self.config.endpoint))
+                .with_query("b=UQ".to_owned())
+                .with_query(lifetime)
+                .with_payload(LINK_FORMAT, OBJECTS.to_vec()),
+            Purpose::Update => message(Code::POST).with_path(place).with_query(lifetime),
+            Purpose::Deregister | Purpose::Report { .. } => message(Code::DELETE).with_path(place),
+        };
+        if purpose == Purpose::Register {
+            self.observer = None;
+        }
+        self.begin(now, purpose, &message);
+    }
+
+    fn notify(&mut self, now: Instant, observer: Token, n: u32, payload: Vec<u8>) {
+        let mid = self.next_mid();
+        self.sequence = (self.sequence + 1) & 0x00ff_ffff;
+        let kind = if self.config.confirmable { Kind::Con } else { Kind::Non };
+        let mut message = Message::new(kind, Code::CONTENT, mid, observer).with_payload(OCTET_STREAM, payload.clone());
+        message.observe = Some(self.sequence);
+        self.happen(Happening::Sent { n });
+        if self.config.confirmable {
+            return self.begin(now, Purpose::Report { n, payload }, &message);
+        }
+        if self.spoken.len() >= REMEMBERED {
+            self.spoken.pop_front();
+        }
+        self.spoken.push_back(mid);
+        self.send(now, message.to_bytes());
+    }
+
+    fn begin(&mut self, now: Instant, purpose: Purpose, message: &Message) {
+        let clock = Confirmable::start(now, &self.config.timing, self.random.draw_fraction());
+        let datagram = message.to_bytes();
+        self.exchange = Some(Exchange { purpose, mid: message.mid, token: message.token, datagram: datagram.clone(), clock });
+        self.send(now, datagram);
+    }
+
+    fn next_mid(&mut self) -> u16 {
+        self.mid = self.mid.wrapping_add(1);
+        self.mid
+    }
+
+    fn hear(&mut self, now: Instant, datagram: &[u8]) {
+        let message = match coap::parse(datagram) {
+            Ok(message) => message,
+            Err(malformed) => {
+                if let Some(answer) = malformed.answer {
+                    self.send(now, answer);
+                }
+                return;
+            }
+        };
+        self.radio.stay_awake(now);
+        match (message.kind, message.code) {
+            (Kind::Ack, Code::EMPTY) => match &mut self.exchange {
+                Some(Exchange { mid, purpose: Purpose::Report { .. }, .. }) if *mid == message.mid => self.settle(now, None),
+                Some(exchange) if exchange.mid == message.mid => exchange.clock.acknowledged(),
+                _ => {}
+            },
+            (Kind::Ack, code) => {
+                if self.exchange.as_ref().is_some_and(|e| e.mid == message.mid && e.token == message.token) {
+                    self.settle(now, Some((code, message.location)));
+                }
+            }
+            (Kind::Rst, _) => self.reset(now, message.mid),
+            (Kind::Con, Code::EMPTY) => self.send(now, coap::reset(message.mid)),
+            (Kind::Non, Code::EMPTY) => {}
+            (kind, code) if code.is_request() => self.answer(now, kind, message),
+            (kind, code) => {
+                let ours = self.exchange.as_ref().is_some_and(|exchange| exchange.token == message.token);
+                if kind == Kind::Con {
+                    self.send(now, if ours { coap::empty_ack(message.mid) } else { coap::reset(message.mid) });
+                }
+                if ours {
+                    self.settle(now, Some((code, message.location)));
+                }
+            }
+        }
+        self.advance(now);
+    }
+
+    /// The exchange under way was answered; none = an empty ACK, which is all that a report gets.
+    fn settle(&mut self, now: Instant, answer: Option<(Code, Vec<String>)>) {
+        let Some(exchange) = self.exchange.take() else { return };
+        match (exchange.purpose, answer) {
+            (Purpose::Report { n, .. }, _) => self.happen(Happening::Acknowledged { n }),
+            (Purpose::Register, Some((Code::CREATED, location))) => {
+                self.stage = Stage::In { location };
+                self.update_later(now);
+                self.happen(Happening::Registered);
+            }
+            (Purpose::Update, Some((Code::CHANGED, _))) => {
+                self.update_later(now);
+                self.happen(Happening::Updated);
+            }
+            (Purpose::Deregister, answer) => {
+                self.stage = Stage::Off;
+                self.observer = None;
+                self.happen(match answer {
+                    Some((Code::DELETED, _)) => Happening::Deregistered,
+                    other => Happening::Refused { code: other.map(|(code, _)| code) },
+                });
+            }
+            (purpose, answer) => {
+                let wait = if purpose == Purpose::Update { Duration::ZERO } else { RETRY };
+                self.stage = Stage::Out { at: now + wait };
+                self.happen(Happening::Refused { code: answer.map(|(code, _)| code) });
+            }
+        }
+    }
+
+    fn unanswered(&mut self, now: Instant, purpose: Purpose) {
+        match purpose {
+            Purpose::Report { n, .. } => self.happen(Happening::Lost { n }),
+            Purpose::Deregister => self.stage = Stage::Off,
+            Purpose::Register | Purpose::Update => {
+                self.stage = Stage::Out { at: now + RETRY };
+                self.happen(Happening::Refused { code: None });
+            }
+        }
+    }
+
+    fn update_later(&mut self, now: Instant) {
+        self.update_at = Some(now + Duration::from_secs(u64::from(self.config.lifetime_s) * 4 / 5));
+    }
+
+    /// The server refused a message of ours: a report is kept, and it registers again.
+    fn reset(&mut self, now: Instant, mid: u16) {
+        if let Some(exchange) = self.exchange.take_if(|exchange| exchange.mid == mid) {
+            if let Purpose::Report { n, payload } = exchange.purpose {
+                self.reports.push_front((n, payload));
+            }
+        } else if !self.spoken.contains(&mid) {
+            return;
+        }
+        self.spoken.clear();
+        self.observer = None;
+        self.stage = Stage::Out { at: now };
+        self.happen(Happening::Unobserved);
+    }
+
+    fn answer(&mut self, now: Instant, kind: Kind, message: Message) {
+        let known = self.answered.iter().find(|(mid, token, _)| *mid == message.mid && *token == message.token);
+        if let Some((.., reply)) = known {
+            let reply = reply.clone();
+            return self.send(now, reply);
+        }
+        let mut reply = match kind {
+            Kind::Con => Message::new(Kind::Ack, Code::NOT_FOUND, message.mid, message.token),
+            _ => Message::new(Kind::Non, Code::NOT_FOUND, self.next_mid(), message.token),
+        };
+        let path: Vec<&str> = message.path.iter().map(String::as_str).collect();
+        match (path.as_slice(), message.code, message.observe) {
+            (["19", "0", "0"], Code::GET, Some(0)) => {
+                self.observer = Some(message.token);
+                (reply.code, reply.observe, reply.content_format) = (Code::CONTENT, Some(0), Some(OCTET_STREAM));
+                self.happen(Happening::Observed);
+            }
+            (["19", "0", "0"], Code::GET, observe) => {
+                if observe == Some(1) {
+                    self.observer = None;
+                }
+                reply.code = Code::CONTENT;
+            }
+            (["19", "1", "0"], Code::PUT, _) => {
+                reply.code = Code::CHANGED;
+                self.happen(Happening::Downlink { payload: message.payload });
+            }
+            (["19", "0" | "1", "0"], ..) => reply.code = Code::METHOD_NOT_ALLOWED,
+            _ => {}
+        }
+        let bytes = reply.to_bytes();
+        if self.answered.len() >= REMEMBERED {
+            self.answered.pop_front();
+        }
+        self.answered.push_back((message.mid, message.token, bytes.clone()));
+        self.send(now, bytes);
+    }
+}

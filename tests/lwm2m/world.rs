@@ -1,0 +1,323 @@
+//! The LwM2M server, simulated devices, the flows' part and a bad network between them, in virtual time.
+//!
+//! Everything random comes from one seed, printed when a test fails.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BinaryHeap};
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use codecgate::coap::Random;
+use codecgate::lwm2m::{Answer, DownlinkId, Occurrence, RegisterRequest, Server, ServerConfig, Ticket};
+use codecgate::model::{DeviceId, Registration, Timestamp};
+use codecgate::simulate::{Device, DeviceConfig, Happening};
+
+/// What the network and the flows do to a message.
+#[derive(Clone, Copy)]
+pub(crate) struct Weather {
+    /// Chance that a datagram is lost.
+    pub(crate) loss: f64,
+    /// Chance that it comes twice.
+    pub(crate) duplicates: f64,
+    /// Every copy takes this long at most: later ones overtake earlier ones.
+    pub(crate) delay: Duration,
+    /// Chance that the flows cannot take a message.
+    pub(crate) forget: f64,
+    /// The flows take this long at most.
+    pub(crate) commit: Duration,
+}
+
+impl Weather {
+    pub(crate) const FAIR: Self = Self {
+        loss: 0.0,
+        duplicates: 0.0,
+        delay: Duration::from_millis(50),
+        forget: 0.0,
+        commit: Duration::from_millis(10),
+    };
+    pub(crate) const FOUL: Self = Self {
+        loss: 0.3,
+        duplicates: 0.2,
+        delay: Duration::from_secs(3),
+        forget: 0.1,
+        commit: Duration::from_secs(2),
+    };
+    pub(crate) const CUT: Self = Self { loss: 1.0, ..Self::FAIR };
+}
+
+enum Arrival {
+    AtServer(SocketAddr, Vec<u8>),
+    AtDevice(SocketAddr, Vec<u8>),
+    Answer(Answer, Option<(DeviceId, Vec<u8>)>),
+}
+
+pub(crate) struct Simulated {
+    pub(crate) device: Device,
+    pub(crate) address: SocketAddr,
+    pub(crate) happenings: Vec<Happening>,
+}
+
+pub(crate) struct World {
+    pub(crate) server: Server,
+    pub(crate) now: Instant,
+    pub(crate) weather: Weather,
+    pub(crate) devices: Vec<Simulated>,
+    /// What the store has: payloads in their order, and the registrations.
+    pub(crate) stored: BTreeMap<DeviceId, Vec<Vec<u8>>>,
+    pub(crate) registrations: BTreeMap<DeviceId, Registration>,
+    /// Everything else that the server told, with its time.
+    pub(crate) told: Vec<(Instant, Occurrence)>,
+    /// What the server sent, with its time.
+    pub(crate) sent: Vec<(Instant, SocketAddr, Vec<u8>)>,
+    start: Instant,
+    random: Random,
+    arrivals: BTreeMap<(Instant, u64), Arrival>,
+    next: u64,
+    timers: BinaryHeap<Reverse<(Instant, usize)>>,
+}
+
+/// Runs a scenario with each seed; the one in `CODECGATE_SEED` alone, if it is set.
+pub(crate) fn check(seeds: u64, scenario: impl Fn(u64)) {
+    struct Told(u64);
+    impl Drop for Told {
+        fn drop(&mut self) {
+            if std::thread::panicking() {
+                eprintln!("failed with CODECGATE_SEED={}", self.0);
+            }
+        }
+    }
+    let one = std::env::var("CODECGATE_SEED").ok().map(|text| text.parse().expect("CODECGATE_SEED is a number"));
+    for seed in one.map_or(0..seeds, |seed: u64| seed..seed + 1) {
+        let told = Told(seed);
+        scenario(seed);
+        drop(told);
+    }
+}
+
+fn seed_of(seed: u64, part: u8) -> [u8; 32] {
+    let mut bytes = [part; 32];
+    bytes[..8].copy_from_slice(&seed.to_le_bytes());
+    bytes
+}
+
+/// Device number of the n-th simulated device.
+pub(crate) fn id(index: usize) -> DeviceId {
+    DeviceId(index as u64)
+}
+
+impl World {
+    #[expect(clippy::disallowed_methods, reason = "an arbitrary origin of virtual time")]
+    pub(crate) fn new(seed: u64, config: ServerConfig, devices: Vec<DeviceConfig>) -> Self {
+        let devices = devices.into_iter().enumerate().map(|(index, config)| {
+            let config = DeviceConfig { endpoint: format!("meter-{index}"), ..config };
+            let address = format!("10.0.{}.{}:5683", index / 200, index % 200 + 1).parse().unwrap();
+            Simulated { device: Device::new(config, seed_of(seed, index as u8)), address, happenings: Vec::new() }
+        });
+        let now = Instant::now();
+        Self {
+            server: Server::new(config, seed_of(seed, 0xff)),
+            now,
+            start: now,
+            weather: Weather::FAIR,
+            devices: devices.collect(),
+            stored: BTreeMap::new(),
+            registrations: BTreeMap::new(),
+            told: Vec::new(),
+            sent: Vec::new(),
+            random: Random::new(seed_of(seed, 0xfe)),
+            arrivals: BTreeMap::new(),
+            next: 0,
+            timers: BinaryHeap::new(),
+        }
+    }
+
+    /// Registers all devices and waits until they are observed.
+    pub(crate) fn settled(seed: u64, config: ServerConfig, devices: Vec<DeviceConfig>) -> Self {
+        let mut world = Self::new(seed, config, devices);
+        world.start();
+        world.run(Duration::from_secs(30));
+        assert!(world.devices.iter().all(|simulated| simulated.device.is_idle()), "all registered and observed");
+        world
+    }
+
+    pub(crate) fn start(&mut self) {
+        for index in 0..self.devices.len() {
+            self.devices[index].device.start(self.now);
+            self.drain_device(index);
+        }
+    }
+
+    pub(crate) fn wall(&self) -> Timestamp {
+        let since = u64::try_from((self.now - self.start).as_millis()).unwrap();
+        Timestamp(1_700_000_000_000).plus_ms(since)
+    }
+
+    pub(crate) fn report(&mut self, index: usize, payload: Vec<u8>) -> u32 {
+        let n = self.devices[index].device.report(self.now, payload);
+        self.drain_device(index);
+        n
+    }
+
+    pub(crate) fn send(&mut self, index: usize, number: u128) {
+        let payload = number.to_be_bytes().to_vec();
+        let send = Answer::Send { device: id(index), id: DownlinkId(number), payload, max_retransmit: None };
+        self.server.handle_answer(self.now, send);
+        self.drain_server();
+    }
+
+    pub(crate) fn leave(&mut self, index: usize) {
+        self.devices[index].device.leave(self.now);
+        self.drain_device(index);
+    }
+
+    /// The server stops dead and another one takes its place; what was on its way to the flows is lost.
+    pub(crate) fn restart(&mut self, seed: u64, config: ServerConfig) {
+        self.arrivals.retain(|_, arrival| !matches!(arrival, Arrival::Answer(..)));
+        self.server = Server::new(config, seed_of(seed, 0xfd));
+        let registrations = self.registrations.values().cloned().collect();
+        self.server.restore(self.now, self.wall(), registrations);
+    }
+
+    /// What the store has of a device.
+    pub(crate) fn stored(&self, index: usize) -> &[Vec<u8>] {
+        self.stored.get(&id(index)).map(Vec::as_slice).unwrap_or_default()
+    }
+
+    /// Outcomes of a downlink.
+    pub(crate) fn outcomes(&self, number: u128) -> Vec<&(Instant, Occurrence)> {
+        let of = |occurrence: &Occurrence| match occurrence {
+            Occurrence::Delivered { id, .. } | Occurrence::Refused { id, .. } | Occurrence::TimedOut { id, .. } => id.0 == number,
+            _ => false,
+        };
+        self.told.iter().filter(|(_, occurrence)| of(occurrence)).collect()
+    }
+
+    /// Lets time pass.
+    pub(crate) fn run(&mut self, span: Duration) {
+        let end = self.now + span;
+        loop {
+            let arrival = self.arrivals.first_key_value().map(|((at, _), _)| *at);
+            let device = self.timers.peek().map(|Reverse((at, _))| *at);
+            let due = [arrival, device, self.server.poll_timeout()].into_iter().flatten().min();
+            let Some(due) = due.filter(|due| *due <= end) else { break };
+            self.now = self.now.max(due);
+            if arrival.is_some_and(|at| at <= self.now) {
+                let (_, arrival) = self.arrivals.pop_first().unwrap();
+                self.arrive(arrival);
+            }
+            if self.timers.peek().is_some_and(|Reverse((at, _))| *at <= self.now) {
+                let Reverse((_, index)) = self.timers.pop().unwrap();
+                if self.devices[index].device.poll_timeout().is_some_and(|at| at <= self.now) {
+                    self.devices[index].device.handle_timeout(self.now);
+                    self.drain_device(index);
+                }
+            }
+            if self.server.poll_timeout().is_some_and(|at| at <= self.now) {
+                self.server.handle_timeout(self.now, self.wall());
+                self.drain_server();
+            }
+        }
+        self.now = end;
+    }
+
+    fn arrive(&mut self, arrival: Arrival) {
+        match arrival {
+            Arrival::AtServer(from, datagram) => {
+                self.server.handle_datagram(self.now, self.wall(), from, &datagram);
+                self.drain_server();
+            }
+            Arrival::AtDevice(to, datagram) => {
+                if let Some(index) = self.devices.iter().position(|simulated| simulated.address == to) {
+                    self.devices[index].device.handle_datagram(self.now, &datagram);
+                    self.drain_device(index);
+                }
+            }
+            Arrival::Answer(answer, payload) => {
+                if let Some((device, payload)) = payload {
+                    self.stored.entry(device).or_default().push(payload);
+                }
+                if let Answer::Register { registration, .. } = &answer {
+                    self.registrations.insert(registration.device, registration.clone());
+                }
+                self.server.handle_answer(self.now, answer);
+                self.drain_server();
+            }
+        }
+    }
+
+    fn drain_device(&mut self, index: usize) {
+        while let Some(datagram) = self.devices[index].device.poll_transmit() {
+            let from = self.devices[index].address;
+            self.post(&datagram, |datagram| Arrival::AtServer(from, datagram));
+        }
+        while let Some(happening) = self.devices[index].device.poll_happening() {
+            self.devices[index].happenings.push(happening);
+        }
+        if let Some(at) = self.devices[index].device.poll_timeout() {
+            self.timers.push(Reverse((at, index)));
+        }
+    }
+
+    fn drain_server(&mut self) {
+        while let Some(transmit) = self.server.poll_transmit() {
+            self.sent.push((self.now, transmit.peer, transmit.datagram.clone()));
+            self.post(&transmit.datagram, |datagram| Arrival::AtDevice(transmit.peer, datagram));
+        }
+        while let Some(occurrence) = self.server.poll_occurrence() {
+            match occurrence {
+                Occurrence::Register(request) => {
+                    let registration = self.admit(request.clone());
+                    self.decide(request.ticket, Answer::Register { ticket: request.ticket, registration }, None);
+                }
+                Occurrence::Update { ticket, registration } => {
+                    self.registrations.insert(registration.device, registration);
+                    self.decide(ticket, Answer::Accept { ticket }, None);
+                }
+                Occurrence::Deregister { ticket, .. } => self.decide(ticket, Answer::Accept { ticket }, None),
+                Occurrence::Uplink(up) => {
+                    self.decide(up.ticket, Answer::Accept { ticket: up.ticket }, Some((up.device, up.payload)));
+                }
+                other => self.told.push((self.now, other)),
+            }
+        }
+    }
+
+    fn admit(&self, request: RegisterRequest) -> Registration {
+        let index: u64 = request.endpoint.strip_prefix("meter-").unwrap().parse().unwrap();
+        Registration {
+            device: DeviceId(index),
+            location: request.location,
+            token: request.token,
+            peer: request.peer,
+            lifetime_s: request.lifetime_s,
+            version: request.version,
+            binding: request.binding,
+            objects: request.objects,
+            registered: self.wall(),
+            updated: self.wall(),
+        }
+    }
+
+    /// The flows take their time, and now and then cannot.
+    fn decide(&mut self, ticket: Ticket, answer: Answer, payload: Option<(DeviceId, Vec<u8>)>) {
+        let at = self.now + self.weather.commit.mul_f64(self.random.draw_fraction());
+        let forget = self.random.draw_fraction() < self.weather.forget;
+        let arrival = if forget { Arrival::Answer(Answer::Forget { ticket }, None) } else { Arrival::Answer(answer, payload) };
+        self.schedule(at, arrival);
+    }
+
+    fn post(&mut self, datagram: &[u8], arrival: impl Fn(Vec<u8>) -> Arrival) {
+        let copies = if self.random.draw_fraction() < self.weather.duplicates { 2 } else { 1 };
+        for _ in 0..copies {
+            if self.random.draw_fraction() >= self.weather.loss {
+                let at = self.now + self.weather.delay.mul_f64(self.random.draw_fraction());
+                self.schedule(at, arrival(datagram.to_vec()));
+            }
+        }
+    }
+
+    fn schedule(&mut self, at: Instant, arrival: Arrival) {
+        self.next += 1;
+        self.arrivals.insert((at, self.next), arrival);
+    }
+}
