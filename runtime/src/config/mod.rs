@@ -259,6 +259,7 @@ impl Config {
             open_tickets: Self::OPEN_TICKETS,
             dedup_entries: Self::DEDUP_ENTRIES,
             downlinks_per_device: Self::DOWNLINKS_PER_DEVICE,
+            ..ServerConfig::default()
         }
     }
 

@@ -42,6 +42,8 @@ mod post;
 mod pump;
 mod sign;
 #[cfg(test)]
+mod store_tests;
+#[cfg(test)]
 mod tests;
 mod window;
 
