@@ -189,3 +189,5 @@ async fn bound_and_count(State(api): Shared, request: Request, next: Next) -> Re
     response
 }
 
+#[cfg(test)]
+mod tests;
