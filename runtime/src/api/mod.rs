@@ -194,3 +194,5 @@ async fn bound_and_count(State(api): Shared, request: Request, next: Next) -> Re
     response
 }
 
+#[cfg(test)]
+mod tests;

@@ -77,7 +77,7 @@ pub(super) struct ProductDetail {
 pub(super) struct ProductCreated {
     #[serde(flatten)]
     product: ProductView,
-    /// What a lenient import forgave.
+    /// What was doubtful in the profile, and what a lenient import forgave.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     warnings: Vec<Mistake>,
 }
@@ -205,7 +205,7 @@ pub(super) async fn list_products(
         (status = 422, description = "The profile has mistakes")))]
 pub(super) async fn create_product(State(api): Shared, request: Request) -> Result<Response, Problem> {
     let (new, warnings) = match media_type(request.headers()) {
-        json if is_json(json) => (product_of_json(request).await?, Vec::new()),
+        json if is_json(json) => product_of_json(request).await?,
         zip if zip.eq_ignore_ascii_case("application/zip") => product_of_package(request).await?,
         other => return Err(wrong_media_type(other, "application/json or application/zip")),
     };
@@ -215,14 +215,15 @@ pub(super) async fn create_product(State(api): Shared, request: Request) -> Resu
     Ok((StatusCode::CREATED, [(header::LOCATION, location)], Json(created)).into_response())
 }
 
-async fn product_of_json(request: Request) -> Result<NewProduct, Problem> {
+async fn product_of_json(request: Request) -> Result<(NewProduct, Vec<Mistake>), Problem> {
     if request.uri().query().is_some_and(|query| !query.is_empty()) {
         return Err(Problem::new(Code::BadQuery, "a product from JSON takes no query parameters").hint("put them into the body"));
     }
     let body = read_body(request, JSON_BYTES).await?;
     let ProductRequest { profile, endpoint_format, power_mode } = serde_json::from_slice(&body)?;
     let profile = off_reactor(move || Profile::parse("profile", profile.get())).await?.map_err(refused_profile)?;
-    Ok(NewProduct { profile, endpoint_format, power_mode })
+    let warnings = profile.warnings().to_vec();
+    Ok((NewProduct { profile, endpoint_format, power_mode }, warnings))
 }
 
 async fn product_of_package(request: Request) -> Result<(NewProduct, Vec<Mistake>), Problem> {
@@ -288,7 +289,7 @@ pub(super) async fn install_codec(
     let (description, warnings) = match installed.filter(|(_, codec)| codec.codec.digest() == record.digest) {
         Some((product, codec)) => {
             let description = codec.codec.description().clone();
-            let warnings = unencoded_commands(&product.product.profile, &description);
+            let warnings = unencoded_commands(&product.profile, &description);
             (Some(description), warnings)
         }
         None => (None, Vec::new()),
@@ -297,41 +298,18 @@ pub(super) async fn install_codec(
 }
 
 /// Commands of the profile that the codec does not encode: an application that asks for one is refused.
-fn unencoded_commands(profile: &str, description: &Description) -> Vec<String> {
-    let document: ProfileCommands = serde_json::from_str(profile).unwrap_or_default();
+fn unencoded_commands(profile: &Profile, description: &Description) -> Vec<String> {
     let mut warnings = Vec::new();
-    for service in &document.services {
+    for service in profile.services() {
         for command in &service.commands {
             let encoded = description.commands.iter().any(|own| own.service == service.service_id && own.name == command.name);
             if !encoded {
-                warnings.push(format!(
-                    "the profile has the command {}/{}, the codec does not encode it",
-                    service.service_id, command.name
-                ));
+                let (service, command) = (&service.service_id, &command.name);
+                warnings.push(format!("the profile has the command {service}/{command}, the codec does not encode it"));
             }
         }
     }
     warnings
-}
-
-/// The part of a profile that names its commands.
-#[derive(Default, Deserialize)]
-struct ProfileCommands {
-    #[serde(default)]
-    services: Vec<ServiceCommands>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct ServiceCommands {
-    service_id: String,
-    #[serde(default)]
-    commands: Vec<CommandName>,
-}
-
-#[derive(Deserialize)]
-struct CommandName {
-    name: String,
 }
 
 /// List the codec versions of a product.
@@ -348,4 +326,36 @@ pub(super) async fn list_codecs(State(api): Shared, PathOf(id): PathOf<ProductId
 
 fn no_product(id: ProductId) -> Problem {
     Problem::new(Code::NoProduct, format!("there is no product {id}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::CommandDescription;
+
+    #[test]
+    fn a_command_that_the_codec_does_not_encode_is_a_warning() {
+        let profile = Profile::parse(
+            "profile",
+            r#"{"manufacturerId":"Acme01","model":"WM1","deviceType":"WaterMeter","services":[
+                {"serviceId":"Valve","commands":[{"name":"SET_VALVE"},{"name":"TEST_VALVE"}]}]}"#,
+        );
+        let profile = profile.unwrap();
+        let command = |name: &str| CommandDescription {
+            service: "Valve".to_owned(),
+            name: name.to_owned(),
+            params: Vec::new(),
+            response: Vec::new(),
+        };
+        let mut description = Description {
+            name: "water-meter".to_owned(),
+            version: "0.1.0".to_owned(),
+            services: Vec::new(),
+            commands: vec![command("SET_VALVE")],
+        };
+        let warnings = unencoded_commands(&profile, &description);
+        assert_eq!(warnings, ["the profile has the command Valve/TEST_VALVE, the codec does not encode it"]);
+        description.commands.push(command("TEST_VALVE"));
+        assert!(unencoded_commands(&profile, &description).is_empty());
+    }
 }
