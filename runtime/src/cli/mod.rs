@@ -1,1 +1,3 @@
 //! (front door of cli)
+
+pub mod build;

@@ -5,8 +5,8 @@ use super::guest::cut;
 use super::wit::types as wire;
 use super::{CallError, Limits};
 use crate::model::{
-    CodecFault, CommandDescription, Description, Downlink, FaultKind, Field, FieldDescription, Message, Origin, Report, ReportKind,
-    Response, ServiceDescription, Transport, Value, ValueType,
+    CodecFault, CommandDescription, Description, Downlink, FaultKind, Field, FieldDescription, Message, Origin, Report,
+    ReportKind, Response, ServiceDescription, Transport, Value, ValueType,
 };
 
 /// What a message had in the place of a content format that was not there (`wit/v1`, `origin.content-format`).
@@ -168,10 +168,7 @@ fn wire_value(value: Value) -> wire::Value {
 }
 
 fn table(fields: Vec<wire::FieldDescription>) -> Vec<FieldDescription> {
-    fields
-        .into_iter()
-        .map(|field| FieldDescription { name: field.name, value_type: value_type(field.value_type) })
-        .collect()
+    fields.into_iter().map(|field| FieldDescription { name: field.name, value_type: value_type(field.value_type) }).collect()
 }
 
 fn value_type(value_type: wire::ValueType) -> ValueType {

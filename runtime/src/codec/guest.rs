@@ -31,7 +31,12 @@ impl Guest {
     pub(super) fn store(component: &Component, limits: &Limits) -> Store<Self> {
         let guest = Self {
             bounds: Bounds { memory: 0, limit: limits.memory_bytes, tables: 0 },
-            watch: Watch { limit: Duration::from_millis(limits.deadline_ms), limit_ticks: limits.deadline_ms, began: None, ticks: 0 },
+            watch: Watch {
+                limit: Duration::from_millis(limits.deadline_ms),
+                limit_ticks: limits.deadline_ms,
+                began: None,
+                ticks: 0,
+            },
             journal: Journal::default(),
             device: None,
             log_lines: limits.log_lines,
