@@ -1,16 +1,17 @@
 //! What the sandbox costs: the same six-value frame decoded natively and in a component, and the times of a codec's life.
 //!
-//! `cargo bench --bench decode [-- --quick]` prints medians of interleaved rounds: a busy moment of the machine then hits all
-//! rows. The guest is `tests/hostile-codec`, whose frame parser is compiled natively into this file as well.
-#![expect(
-    clippy::expect_used,
-    clippy::disallowed_methods,
-    missing_docs,
-    reason = "a bench reads the clock and stops at any surprise"
-)]
+//! `cargo bench --bench decode [-- --quick | --steady]` prints medians of interleaved rounds: a busy moment of the machine
+//! then hits all rows. The guest is `tests/hostile-codec`, whose frame parser is compiled natively into this file as well.
+#![expect(clippy::expect_used, clippy::disallowed_methods, reason = "a bench reads the clock and stops at any surprise")]
 
 #[path = "../../tests/hostile-codec/src/frame.rs"]
-#[expect(clippy::cast_possible_truncation, clippy::indexing_slicing, unreachable_pub, reason = "compiled into the guest too")]
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::indexing_slicing,
+    unreachable_pub,
+    dead_code,
+    reason = "compiled into the guest too"
+)]
 mod frame;
 
 use std::collections::BTreeMap;
@@ -90,6 +91,11 @@ fn main() {
     let payload = payload();
     assert_eq!(reused.decode(&codec, &card, &payload, &origin).as_ref(), native(&payload).as_ref().ok_or(&refused()));
 
+    if std::env::args().any(|argument| argument == "--steady") {
+        // Nothing but the call, for a profiler.
+        (0..5_000_000).for_each(|_| drop(black_box(reused.decode(&codec, &card, black_box(&payload), &origin))));
+        return;
+    }
     let mut plain = Row::new("native: six values, owned", Unit::Nanoseconds, calls);
     let mut sandbox = Row::new("component: six values", Unit::Nanoseconds, calls);
     let mut nothing = Row::new("component: no value", Unit::Nanoseconds, calls);

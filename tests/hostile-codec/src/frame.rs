@@ -28,12 +28,26 @@ pub enum Fault {
     Checksum(u32),
 }
 
-/// CRC-16/MODBUS.
+/// CRC-16/MODBUS by table, as codecs do it.
 pub fn crc16(bytes: &[u8]) -> u16 {
-    bytes.iter().fold(0xffff, |crc, byte| {
-        (0..8).fold(crc ^ u16::from(*byte), |crc, _| if crc & 1 == 1 { (crc >> 1) ^ 0xa001 } else { crc >> 1 })
-    })
+    bytes.iter().fold(0xffff, |crc, byte| (crc >> 8) ^ CRC_TABLE[usize::from((crc ^ u16::from(*byte)) as u8)])
 }
+
+const CRC_TABLE: [u16; 256] = {
+    let mut table = [0; 256];
+    let mut at = 0;
+    while at < table.len() {
+        let mut crc = at as u16;
+        let mut bit = 0;
+        while bit < 8 {
+            crc = if crc & 1 == 1 { (crc >> 1) ^ 0xa001 } else { crc >> 1 };
+            bit += 1;
+        }
+        table[at] = crc;
+        at += 1;
+    }
+    table
+};
 
 /// Reads a frame.
 pub fn parse(payload: &[u8]) -> Result<Reading, Fault> {
