@@ -25,6 +25,7 @@ struct Fixture {
     router: axum::Router,
     store: Store,
     stop: watch::Sender<bool>,
+    _shards: Shards,
     _folder: tempfile::TempDir,
 }
 
@@ -35,18 +36,23 @@ impl Fixture {
         let store = Store::open(folder.path(), &config, NOW).unwrap();
         let clock = || NOW;
         let (stop, stopping) = watch::channel(false);
+        let host = Host::new(Limits::default(), None).unwrap();
+        let catalog = Catalog::open(store.clone(), Arc::clone(&host)).unwrap();
+        let config = ShardsConfig { count: 1, queue: 64, awake_ms: 1_000, span_ms: 1_000 };
+        let parts = (store.clone(), Arc::clone(&catalog));
+        let (shards, devices) = Shards::start(&config, parts, &host, &Answers::default()).unwrap();
         let state = ApiState {
             store: store.clone(),
-            catalog: Arc::new(Catalog {}),
-            desk: Desk {},
-            router: shard::Router {},
+            desk: Desk::new(store.clone(), Arc::clone(&catalog), devices.clone()),
+            catalog,
+            router: devices,
             pusher: Arc::new(Pusher::start(store.clone(), PushConfig::new(clock)).unwrap()),
             keys: Arc::new(ApiKeys::new([&Secret::new(KEY)]).unwrap()),
             clock,
             metrics: MetricsAccess::Keyed,
             stopping,
         };
-        Self { router: router(state), store, stop, _folder: folder }
+        Self { router: router(state), store, stop, _shards: shards, _folder: folder }
     }
 
     async fn send(&self, request: Request) -> Response {

@@ -34,13 +34,16 @@ use super::guest::Guest;
 use super::instances::Seat;
 use super::tables;
 use super::wit::PluginPre;
-use super::{CallError, Refusal};
+use super::{CallError, Limits, Refusal};
 use crate::model::Description;
 
 /// Largest component, bytes. A large Rust codec has 300 KB.
 pub const MAX_COMPONENT_BYTES: usize = 16 << 20;
 /// Most entries of a table of the description: what a `u16` index can reach.
 pub const MAX_TABLE_ENTRIES: usize = 0xffff;
+
+/// `describe` is called once in the life of a version and may build large tables: so many times the deadline of a call.
+const DESCRIBE_FACTOR: u64 = 10;
 
 /// What a codec may import, without version.
 const IMPORTS: [&str; 3] = ["codecgate:codec/types", "codecgate:codec/log", "codecgate:codec/device"];
@@ -117,15 +120,16 @@ impl Host {
     }
 
     fn describe(&self, pre: &PluginPre<Guest>) -> Result<Description, Refusal> {
-        let mut seat = Seat::open(pre, &self.limits).map_err(|error| {
+        let limits = Limits { deadline_ms: self.limits.deadline_ms.saturating_mul(DESCRIBE_FACTOR), ..self.limits.clone() };
+        let mut seat = Seat::open(pre, &limits).map_err(|error| {
             refusal(
                 "E1033",
-                format!("no instance can be made of it: {:#}", error),
+                format!("no instance can be made of it: {error:#}"),
                 "static data and stack must fit the memory limit",
             )
         })?;
         let answer =
-            seat.call(Export::Describe, &self.limits, None, |plugin, store| plugin.codecgate_codec_codec().call_describe(store));
+            seat.call(Export::Describe, &limits, None, |plugin, store| plugin.codecgate_codec_codec().call_describe(store));
         match answer {
             Ok(answer) => Ok(convert::description(answer)),
             Err(error @ CallError::Deadline { .. }) => {
@@ -253,7 +257,6 @@ fn fold(wrong: Vec<Refusal>) -> Result<(), Refusal> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::codec::Limits;
 
     fn code(bytes: &[u8]) -> &'static str {
         check_header(bytes).err().map_or("admitted", |refusal| refusal.code)

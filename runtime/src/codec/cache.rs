@@ -11,7 +11,7 @@ use std::fs::{self, File, OpenOptions};
 use std::hash::{Hash, Hasher};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use wasmtime::Engine;
 use wasmtime::component::Component;
@@ -23,13 +23,14 @@ const ENDING: &str = "compiled";
 /// Files kept; beyond that the ones written longest ago go.
 const MAX_FILES: usize = 4_096;
 
+/// A file that is this long half written belongs to a process that was killed.
+const ABANDONED: Duration = Duration::from_secs(3_600);
+
 /// A folder of compiled components.
 #[derive(Debug)]
 pub(super) struct Cache {
     folder: PathBuf,
     secret: [u8; MAC_BYTES],
-    /// Makes names of temporary files differ within the process.
-    written: AtomicU64,
 }
 
 impl Cache {
@@ -40,7 +41,7 @@ impl Cache {
     pub(super) fn open(folder: &Path) -> io::Result<Self> {
         fs::create_dir_all(folder)?;
         let secret = secret(folder)?;
-        let cache = Self { folder: folder.to_owned(), secret, written: AtomicU64::new(0) };
+        let cache = Self { folder: folder.to_owned(), secret };
         cache.prune()?;
         Ok(cache)
     }
@@ -83,8 +84,7 @@ impl Cache {
 
     /// Whole or not at all: a reader never sees half a file.
     fn replace(&self, path: &Path, parts: &[&[u8]]) -> io::Result<()> {
-        let number = self.written.fetch_add(1, Ordering::Relaxed);
-        let temporary = path.with_extension(format!("{}-{number}.new", std::process::id()));
+        let temporary = temporary(path)?;
         write_private(&temporary, parts)
             .and_then(|()| fs::rename(&temporary, path))
             .inspect_err(|_| drop(fs::remove_file(&temporary)))
@@ -95,9 +95,10 @@ impl Cache {
         let mut kept = Vec::new();
         for entry in fs::read_dir(&self.folder)? {
             let path = entry?.path();
+            let written = fs::metadata(&path).and_then(|found| found.modified()).ok();
             match path.extension().and_then(|ending| ending.to_str()) {
-                Some("new") => drop(fs::remove_file(&path)),
-                Some(ENDING) => kept.push((fs::metadata(&path).and_then(|found| found.modified()).ok(), path)),
+                Some("new") if written.and_then(|at| at.elapsed().ok()) > Some(ABANDONED) => drop(fs::remove_file(&path)),
+                Some(ENDING) => kept.push((written, path)),
                 _ => {}
             }
         }
@@ -141,16 +142,30 @@ fn secret(folder: &Path) -> io::Result<[u8; MAC_BYTES]> {
     if let Some(secret) = existing_secret(&path)? {
         return Ok(secret);
     }
-    let mut secret = [0; MAC_BYTES];
-    getrandom::fill(&mut secret).map_err(|error| io::Error::other(error.to_string()))?;
-    let temporary = folder.join(format!("{SECRET_FILE}.{}.new", std::process::id()));
-    drop(fs::remove_file(&temporary));
+    let secret: [u8; MAC_BYTES] = random()?;
+    let temporary = temporary(&path)?;
     write_private(&temporary, &[&secret])?;
-    // Two hosts that start at once may each write one: the last stays, and the other's files are misses at the next start.
-    fs::rename(&temporary, &path)?;
-    Ok(secret)
+    // A link fails where another host was faster, and then its secret is the one to use.
+    let linked = fs::hard_link(&temporary, &path);
+    drop(fs::remove_file(&temporary));
+    match linked {
+        Ok(()) => Ok(secret),
+        Err(error) => existing_secret(&path)?.ok_or(error),
+    }
 }
 
+fn random<const N: usize>() -> io::Result<[u8; N]> {
+    let mut bytes = [0; N];
+    getrandom::fill(&mut bytes).map_err(|error| io::Error::other(error.to_string()))?;
+    Ok(bytes)
+}
+
+/// A name beside `path` that nobody else has.
+fn temporary(path: &Path) -> io::Result<PathBuf> {
+    Ok(path.with_extension(format!("{}.new", hex::encode(random::<8>()?))))
+}
+
+/// None where there is none; an unfit one is removed.
 fn existing_secret(path: &Path) -> io::Result<Option<[u8; MAC_BYTES]>> {
     let bytes = match fs::read(path) {
         Ok(bytes) => bytes,
@@ -159,9 +174,12 @@ fn existing_secret(path: &Path) -> io::Result<Option<[u8; MAC_BYTES]>> {
     };
     if !is_private(path)? {
         tracing::warn!(file = %path.display(), "others can read the key of the compiled codecs; making a new one");
-        return Ok(None);
+        return fs::remove_file(path).map(|()| None);
     }
-    Ok(bytes.try_into().ok())
+    match bytes.try_into() {
+        Ok(secret) => Ok(Some(secret)),
+        Err(_) => fs::remove_file(path).map(|()| None),
+    }
 }
 
 #[cfg(unix)]
@@ -268,10 +286,25 @@ mod tests {
     }
 
     #[test]
+    fn hosts_that_start_at_once_agree_on_one_key() {
+        let folder = tempfile::tempdir().unwrap();
+        let secrets: Vec<_> = std::thread::scope(|scope| {
+            let open = || Cache::open(folder.path()).unwrap().secret;
+            let threads: Vec<_> = (0..8).map(|_| scope.spawn(open)).collect();
+            threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+        });
+        assert!(secrets.iter().all(|secret| *secret == secrets[0]));
+    }
+
+    #[test]
     fn half_written_files_of_a_killed_process_are_removed() {
         let folder = tempfile::tempdir().unwrap();
         let left = folder.path().join("abc.1-0.new");
         fs::write(&left, b"half").unwrap();
+        Cache::open(folder.path()).unwrap();
+        assert!(left.exists(), "perhaps another process is writing it");
+        let file = File::options().write(true).open(&left).unwrap();
+        file.set_modified(std::time::UNIX_EPOCH).unwrap();
         Cache::open(folder.path()).unwrap();
         assert!(!left.exists());
     }

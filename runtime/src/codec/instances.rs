@@ -3,8 +3,8 @@
 //! A call runs on the caller's thread and ends by itself (epoch deadline); nothing here waits or locks. What a guest did
 //! wrong is explained by `faults`.
 
-use std::collections::HashMap;
-use std::collections::hash_map::Entry;
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::mem;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
@@ -21,8 +21,9 @@ use crate::model::{Downlink, Message, Origin};
 /// Instances of one worker thread. Not shared; a worker owns its own, and at most one per codec version.
 pub struct Instances {
     host: Arc<Host>,
-    /// By address of the codec; the seat's weak reference keeps the address from being given to another.
-    seats: HashMap<usize, Held>,
+    /// By address of the codec; the seat's weak reference keeps the address from being given to another. A tree, since
+    /// most gateways have a handful of products and hashing costs more than searching one node.
+    seats: BTreeMap<usize, Held>,
     calls: u64,
     journal: Journal,
 }
@@ -39,7 +40,7 @@ impl Instances {
     #[must_use]
     pub fn new(host: Arc<Host>) -> Self {
         host.workers.fetch_add(1, Ordering::Relaxed);
-        Self { host, seats: HashMap::new(), calls: 0, journal: Journal::default() }
+        Self { host, seats: BTreeMap::new(), calls: 0, journal: Journal::default() }
     }
 
     /// Turns a device's bytes into messages. Indices in them are the guest's word: whoever joins them with a table checks them.
@@ -126,7 +127,8 @@ impl Instances {
     fn make_room(&mut self) {
         self.seats.retain(|_, held| held.codec.strong_count() > 0);
         while self.seats.len() > self.host.idle_cap() {
-            let Some((&oldest, _)) = self.seats.iter().min_by_key(|(_, held)| held.used) else { return };
+            let oldest = self.seats.iter().min_by_key(|(_, held)| held.used).map(|(key, _)| *key);
+            let Some(oldest) = oldest else { return };
             self.seats.remove(&oldest);
         }
     }
