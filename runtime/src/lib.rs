@@ -13,6 +13,7 @@ pub mod lwm2m;
 pub mod profile;
 
 // one outside thing each
+pub mod clock;
 pub mod codec;
 pub mod store;
 pub mod transport;
