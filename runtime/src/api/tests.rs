@@ -14,6 +14,9 @@ use crate::model::{
     DeviceId, EndpointFormat, EventKind, NewEvent, PowerMode, Product, ProductId, ProductKey, Registration, Secret,
 };
 use crate::store::{Durability, Expect, StoreConfig};
+use crate::codec::{Host, Limits};
+use crate::shard::{Shards, ShardsConfig};
+use crate::transport::Answers;
 use crate::webhook::PushConfig;
 
 const KEY: &str = "key-of-the-api-tests";

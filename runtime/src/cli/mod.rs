@@ -1,3 +1,81 @@
-//! (front door of cli)
+//! The command line: arguments in, one of the gateway's tools run, an exit code out.
+//!
+//! It decides how results and mistakes look on a terminal; what they are is decided by the modules that it calls. Exit
+//! codes: 0 = done, 1 = a check or the work failed, 2 = wrong use or configuration. Results go to standard output,
+//! complaints to standard error.
 
+use std::ffi::OsString;
+use std::io::Write;
+use std::process::ExitCode;
+
+use clap::Parser;
+
+mod args;
 pub mod build;
+mod failure;
+mod gateway;
+mod plugin;
+mod profile;
+mod store;
+#[cfg(test)]
+mod tests;
+pub mod vectors;
+
+pub use args::{Confirm, DemoArgs, ServeArgs, SimulateArgs};
+pub use failure::{Exit, Failure};
+
+use args::{Cli, Command, PluginCommand, ProfileCommand, StoreCommand};
+
+/// Where a command writes.
+pub(crate) struct Streams<'a> {
+    /// Results.
+    pub(crate) out: &'a mut dyn Write,
+    /// Complaints and progress.
+    pub(crate) err: &'a mut dyn Write,
+}
+
+/// Runs the whole program.
+#[must_use]
+pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let (mut out, mut err) = (std::io::stdout(), std::io::stderr());
+    run(args, &mut out, &mut err).into()
+}
+
+/// Runs the whole program with other outputs than the process's own.
+pub fn run(args: impl IntoIterator<Item = OsString>, out: &mut dyn Write, err: &mut dyn Write) -> Exit {
+    let command = match Cli::try_parse_from(args) {
+        Ok(cli) => cli.command,
+        Err(error) if error.use_stderr() => {
+            let _ = write!(err, "{error}");
+            return Exit::Usage;
+        }
+        // --help and --version
+        Err(shown) => {
+            let _ = write!(out, "{shown}");
+            return Exit::Done;
+        }
+    };
+    let ended = dispatch(command, &mut Streams { out, err });
+    match ended.and_then(|exit| Ok(out.flush().map(|()| exit)?)) {
+        Ok(exit) => exit,
+        Err(failure) => {
+            failure.tell(err);
+            failure.exit
+        }
+    }
+}
+
+fn dispatch(command: Command, streams: &mut Streams<'_>) -> Result<Exit, Failure> {
+    match command {
+        Command::Serve(args) => gateway::serve(&args),
+        Command::Demo(args) => gateway::demo(&args),
+        Command::Simulate(args) => gateway::simulate(&args),
+        Command::Profile(ProfileCommand::Check(args)) => profile::check(&args, streams),
+        Command::Profile(ProfileCommand::Import(args)) => profile::import(&args, streams),
+        Command::Plugin(PluginCommand::Build(args)) => plugin::build(&args, streams),
+        Command::Plugin(PluginCommand::Test(args)) => plugin::test(&args, streams),
+        Command::Plugin(PluginCommand::Run(args)) => plugin::run(&args, streams),
+        Command::Store(StoreCommand::Export(args)) => store::export(&args, streams),
+        Command::Store(StoreCommand::Import(args)) => store::import(&args, streams),
+    }
+}

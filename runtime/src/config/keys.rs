@@ -28,7 +28,7 @@ pub(super) fn known() -> Vec<String> {
 fn root(top: &Section<'_>) -> Config {
     let default = Config::default();
     Config {
-        data_dir: data_dir(top, default.data_dir),
+        data_dir: folder(top, default.data_dir),
         workers: top.count("workers", 1..=1_024, default.workers),
         coap: coap(&top.section("coap"), &default.coap),
         http: http(&top.section("http"), default.http),
@@ -40,7 +40,7 @@ fn root(top: &Section<'_>) -> Config {
     }
 }
 
-fn data_dir(top: &Section<'_>, default: PathBuf) -> PathBuf {
+fn folder(top: &Section<'_>, default: PathBuf) -> PathBuf {
     let check = |text: &str| if text.is_empty() { Err("the name of a folder".to_owned()) } else { Ok(PathBuf::from(text)) };
     top.text("data_dir", "the name of a folder", check).unwrap_or(default)
 }

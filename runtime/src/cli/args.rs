@@ -1,0 +1,284 @@
+//! What can be typed: commands, options, and the small texts inside them (durations, hex, addresses).
+
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::model::{Endpoint, PowerMode};
+
+/// A self-hosted gateway for NB-IoT / LwM2M devices with sandboxed codec plugins.
+#[derive(Debug, Parser)]
+#[command(name = "codecgate", version, disable_help_subcommand = true)]
+pub(super) struct Cli {
+    #[command(subcommand)]
+    pub(super) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Run the gateway until Ctrl-C or SIGTERM.
+    Serve(ServeArgs),
+    /// Show everything at work: a gateway, sample products, simulated devices, a webhook receiver.
+    Demo(DemoArgs),
+    /// Be one or many devices that register and report.
+    Simulate(SimulateArgs),
+    /// Check or import product profiles.
+    #[command(subcommand)]
+    Profile(ProfileCommand),
+    /// Build, test and try codec plugins.
+    #[command(subcommand)]
+    Plugin(PluginCommand),
+    /// Save or restore a data folder. The gateway must not be running on it.
+    #[command(subcommand)]
+    Store(StoreCommand),
+}
+
+/// `serve`
+#[derive(Debug, Args)]
+pub struct ServeArgs {
+    /// Configuration (TOML); without one everything has its default.
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Data folder, instead of `data_dir`.
+    #[arg(long, value_name = "DIR")]
+    pub data: Option<PathBuf>,
+    /// UDP address for devices, instead of `coap.listen`; port 0 = any free one.
+    #[arg(long, value_name = "ADDR", value_parser = address)]
+    pub coap: Option<SocketAddr>,
+    /// TCP address of the API, instead of `http.listen`; port 0 = any free one.
+    #[arg(long, value_name = "ADDR", value_parser = address)]
+    pub http: Option<SocketAddr>,
+}
+
+/// `demo`
+#[derive(Debug, Args)]
+pub struct DemoArgs {
+    /// End after this time, with exit code 0 only if everything was seen to work; without it the demo runs until Ctrl-C.
+    #[arg(long = "for", value_name = "TIME", value_parser = duration)]
+    pub span: Option<Duration>,
+    /// Data folder; without it a fresh one that the demo names.
+    #[arg(long, value_name = "DIR")]
+    pub data: Option<PathBuf>,
+}
+
+/// `simulate`
+#[derive(Debug, Args)]
+pub struct SimulateArgs {
+    /// CoAP address of the gateway, such as 127.0.0.1:5683.
+    #[arg(long, value_name = "ADDR", value_parser = address)]
+    pub server: SocketAddr,
+    /// Endpoint client name; with --count, that of the first device.
+    #[arg(long, value_name = "EP", value_parser = |text: &str| Endpoint::new(text).map_err(|e| e.to_string()))]
+    pub endpoint: Endpoint,
+    /// How many devices. The digits at the end of the name count up; a name without digits gets them: meter-1, meter-2.
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub count: u32,
+    /// Payloads, sent one after the other and again from the first; may be given several times.
+    #[arg(long, value_name = "HEX", required = true, value_parser = bytes)]
+    pub hex: Vec<Bytes>,
+    /// Pause between payloads of a device.
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = duration)]
+    pub every: Duration,
+    /// When the device listens: psm, edrx or drx.
+    #[arg(long, value_name = "MODE", default_value = "drx", value_parser = power)]
+    pub power: PowerMode,
+    /// Notify with confirmable messages (the default).
+    #[arg(long, conflicts_with = "non")]
+    con: bool,
+    /// Notify with non-confirmable messages.
+    #[arg(long)]
+    non: bool,
+}
+
+/// Whether a notification asks for an acknowledgement.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Confirm {
+    /// CON
+    Confirmable,
+    /// NON
+    NonConfirmable,
+}
+
+impl SimulateArgs {
+    /// How the devices notify.
+    #[must_use]
+    pub fn confirm(&self) -> Confirm {
+        if self.non { Confirm::NonConfirmable } else { Confirm::Confirmable }
+    }
+
+    /// The names of all devices, `count` of them.
+    ///
+    /// # Errors
+    /// In words, when counting up leaves no name that can be one.
+    pub fn endpoints(&self) -> Result<Vec<Endpoint>, String> {
+        let name = self.endpoint.as_str();
+        let stem = name.trim_end_matches(|c: char| c.is_ascii_digit());
+        // 18 digits always fit; a longer row of digits counts in its last 18.
+        let split = stem.len().max(name.len().saturating_sub(18));
+        let (stem, digits) = name.split_at_checked(split).unwrap_or((name, ""));
+        if digits.is_empty() && self.count == 1 {
+            return Ok(vec![self.endpoint.clone()]);
+        }
+        let (stem, first) =
+            if digits.is_empty() { (format!("{stem}-"), 1) } else { (stem.to_owned(), digits.parse().unwrap_or(0)) };
+        let width = digits.len();
+        let count_up = |n: u32| Endpoint::new(format!("{stem}{:0width$}", first + u64::from(n))).map_err(|e| e.to_string());
+        (0..self.count).map(count_up).collect()
+    }
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum ProfileCommand {
+    /// Check profiles (our JSON) and vendor packages (zip); every mistake is told with file, JSON pointer, reason and fix.
+    Check(CheckArgs),
+    /// Turn a vendor package `deviceType_manufacturerId_model.zip` into a profile.
+    Import(ImportArgs),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct CheckArgs {
+    /// Profiles and packages.
+    #[arg(required = true, value_name = "FILE")]
+    pub(super) files: Vec<PathBuf>,
+    /// Known harmless deviations of packages are warnings.
+    #[arg(long)]
+    pub(super) lenient: bool,
+    /// Print one JSON document instead of text.
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ImportArgs {
+    /// The package.
+    #[arg(value_name = "ZIP")]
+    pub(super) package: PathBuf,
+    /// Write the profile here instead of to standard output.
+    #[arg(short, long, value_name = "FILE")]
+    pub(super) output: Option<PathBuf>,
+    /// Known harmless deviations are warnings.
+    #[arg(long)]
+    pub(super) lenient: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum PluginCommand {
+    /// Build the codec crate in DIR into a component.
+    Build(BuildArgs),
+    /// Build, then run DIR/vectors/*.json through the component and hold it against DIR/profile.json.
+    Test(TestArgs),
+    /// Build, then decode one payload or encode one command.
+    Run(RunArgs),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct BuildArgs {
+    /// Folder of the codec crate.
+    pub(super) dir: PathBuf,
+    /// Copy the component here.
+    #[arg(short, long, value_name = "FILE")]
+    pub(super) output: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct TestArgs {
+    /// Folder of the codec crate.
+    pub(super) dir: PathBuf,
+}
+
+#[derive(Debug, Args)]
+#[command(group = clap::ArgGroup::new("what").required(true).args(["hex", "command"]))]
+pub(super) struct RunArgs {
+    /// Folder of the codec crate.
+    pub(super) dir: PathBuf,
+    /// Payload to decode.
+    #[arg(long, value_name = "HEX", value_parser = bytes)]
+    pub(super) hex: Option<Bytes>,
+    /// Command to encode.
+    #[arg(long, value_name = "NAME")]
+    pub(super) command: Option<String>,
+    /// Service of the command, where several have one of that name.
+    #[arg(long, value_name = "ID", requires = "command")]
+    pub(super) service: Option<String>,
+    /// Parameters, a JSON object.
+    #[arg(long, value_name = "JSON", default_value = "{}", requires = "command", value_parser = json)]
+    pub(super) params: serde_json::Value,
+    /// The command's mid, 1 to 65535.
+    #[arg(long, value_name = "N", default_value_t = 1, requires = "command", value_parser = clap::value_parser!(u16).range(1..))]
+    pub(super) mid: u16,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum StoreCommand {
+    /// Write all documents, events and files as lines of JSON.
+    Export(ExportArgs),
+    /// Read them into an empty data folder.
+    Import(RestoreArgs),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ExportArgs {
+    /// Data folder.
+    #[arg(long, value_name = "DIR")]
+    pub(super) data: PathBuf,
+    /// Write here instead of to standard output.
+    #[arg(short, long, value_name = "FILE")]
+    pub(super) output: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct RestoreArgs {
+    /// Data folder; made if it does not exist, must hold nothing.
+    #[arg(long, value_name = "DIR")]
+    pub(super) data: PathBuf,
+    /// The file that `store export` wrote; `-` = standard input.
+    #[arg(value_name = "FILE")]
+    pub(super) input: PathBuf,
+}
+
+/// Bytes written as hex; a type of its own so that clap takes a list of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Bytes(pub Vec<u8>);
+
+/// `20s`, `5m`, `1.5h`, `250ms`.
+pub(super) fn duration(text: &str) -> Result<Duration, String> {
+    let expected = || format!("`{text}` is no time: write 250ms, 20s, 5m or 2h");
+    let split = text.find(|c: char| c.is_ascii_alphabetic()).ok_or_else(expected)?;
+    let (number, unit) = text.split_at_checked(split).ok_or_else(expected)?;
+    let scale = match unit {
+        "ms" => 0.001,
+        "s" => 1.0,
+        "m" => 60.0,
+        "h" => 3_600.0,
+        _ => return Err(expected()),
+    };
+    let number: f64 = number.parse().map_err(|_| expected())?;
+    Duration::try_from_secs_f64(number * scale).ok().filter(|time| !time.is_zero()).ok_or_else(expected)
+}
+
+/// Hex with or without white space and colons between the bytes.
+pub(super) fn bytes(text: &str) -> Result<Bytes, String> {
+    let digits: String = text.chars().filter(|c| !c.is_whitespace() && *c != ':').collect();
+    hex::decode(&digits).map(Bytes).map_err(|error| format!("`{text}` is no hex: {error}"))
+}
+
+/// An IP address or a name, and a port.
+fn address(text: &str) -> Result<SocketAddr, String> {
+    let expected = || format!("`{text}` is no address: write HOST:PORT, such as 127.0.0.1:5683 or [::1]:5683");
+    text.parse().or_else(|_| text.to_socket_addrs().ok().and_then(|mut found| found.next()).ok_or_else(expected))
+}
+
+fn power(text: &str) -> Result<PowerMode, String> {
+    match text {
+        "psm" => Ok(PowerMode::Psm),
+        "edrx" => Ok(PowerMode::Edrx),
+        "drx" => Ok(PowerMode::Drx),
+        other => Err(format!("`{other}` is no power mode: psm, edrx or drx")),
+    }
+}
+
+fn json(text: &str) -> Result<serde_json::Value, String> {
+    serde_json::from_str(text).map_err(|error| format!("no JSON: {error}"))
+}

@@ -1,0 +1,231 @@
+//! `plugin build`, `plugin test` and `plugin run`: the path by which authors make a component and see what it does.
+//!
+//! The component passes the same admission, limits and join with the profile as in the gateway.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use serde_json::{Map, Value, json};
+
+use super::args::{BuildArgs, RunArgs, TestArgs};
+use super::build::build_component;
+use super::vectors::{self, Vector, Verdict};
+use super::{Exit, Failure, Streams, profile};
+use crate::clock;
+use crate::codec::{Codec, DeviceCard, Host, Instances};
+use crate::config::Config;
+use crate::model::{Downlink, Endpoint, Message, Origin, ReportKind};
+use crate::profile::{Mistake, Plan, Profile};
+
+pub(super) fn build(args: &BuildArgs, streams: &mut Streams<'_>) -> Result<Exit, Failure> {
+    let built = component(&args.dir)?;
+    let shown = match &args.output {
+        Some(output) => {
+            fs::copy(&built, output).map_err(|error| Failure::unwritable(output, error))?;
+            output
+        }
+        None => &built,
+    };
+    let size = fs::metadata(shown).map_err(|error| Failure::unreadable(shown, error))?.len();
+    writeln!(streams.err, "built {size} bytes")?;
+    writeln!(streams.out, "{}", shown.display())?;
+    Ok(Exit::Done)
+}
+
+pub(super) fn test(args: &TestArgs, streams: &mut Streams<'_>) -> Result<Exit, Failure> {
+    let mut bench = Bench::new(&args.dir, streams)?;
+    let documents = documents(&args.dir, streams)?;
+    let (mut passed, mut failed) = (0_usize, 0_usize);
+    for (path, vectors) in documents {
+        writeln!(streams.out, "{}", path.display())?;
+        for result in vectors::run(&vectors, &bench.codec, &bench.plan, &mut bench.instances) {
+            match result.verdict {
+                Verdict::Pass => {
+                    passed += 1;
+                    writeln!(streams.out, "  ok    {}", result.name)?;
+                }
+                Verdict::Fail => {
+                    failed += 1;
+                    writeln!(streams.out, "  FAIL  {}", result.name)?;
+                    writeln!(streams.out, "        expected {}\n        got      {}", result.expected, result.got)?;
+                    for line in &result.log {
+                        writeln!(streams.out, "        log {}: {}", line.level, line.text)?;
+                    }
+                }
+            }
+            for violation in &result.violations {
+                writeln!(streams.out, "        outside the profile: {violation}")?;
+            }
+        }
+    }
+    writeln!(streams.out, "{passed} passed, {failed} failed; component {}", bench.codec.digest())?;
+    if passed + failed == 0 {
+        return Err(Failure::failed("there are no vectors").hint(format!("write some in {}", args.dir.join("vectors").display())));
+    }
+    Ok(if failed == 0 { Exit::Done } else { Exit::Failed })
+}
+
+pub(super) fn run(args: &RunArgs, streams: &mut Streams<'_>) -> Result<Exit, Failure> {
+    let mut bench = Bench::new(&args.dir, streams)?;
+    let answer = match (&args.hex, &args.command) {
+        (Some(payload), _) => bench.decode(&payload.0),
+        (None, Some(command)) => bench.encode(args, command),
+        (None, None) => Err(Failure::usage("nothing to do").hint("give --hex or --command")),
+    };
+    let (lines, dropped) = bench.instances.take_log();
+    for line in lines {
+        writeln!(streams.err, "log {}: {}", line.level, line.text)?;
+    }
+    if dropped > 0 {
+        writeln!(streams.err, "log: {dropped} more lines were dropped")?;
+    }
+    let text = serde_json::to_string_pretty(&answer?).map_err(std::io::Error::from)?;
+    writeln!(streams.out, "{text}")?;
+    Ok(Exit::Done)
+}
+
+/// A codec that was admitted and fits the profile beside it.
+struct Bench {
+    profile: Profile,
+    codec: Arc<Codec>,
+    plan: Plan,
+    instances: Instances,
+    card: DeviceCard,
+}
+
+impl Bench {
+    fn new(dir: &Path, streams: &mut Streams<'_>) -> Result<Self, Failure> {
+        let profile = profile::load(&dir.join("profile.json"), streams)?;
+        let built = component(dir)?;
+        let bytes = fs::read(&built).map_err(|error| Failure::unreadable(&built, error))?;
+        let refused = |refusal| Failure::failed("the component is not admitted").because(refusal);
+        let host = Host::new(Config::default().limits(), None).map_err(refused)?;
+        let codec = host.load(&bytes).map_err(refused)?;
+        let plan = Plan::join(&profile, codec.description()).map_err(|mistakes| {
+            let told = mistakes.iter().try_for_each(|mistake| writeln!(streams.err, "{}", profile::shown(mistake)));
+            told.map_or_else(Failure::from, |()| {
+                Failure::failed("the codec does not fit the profile")
+                    .hint("make names and types of the codec and profile.json agree")
+            })
+        })?;
+        let endpoint = Endpoint::new("plugin-run").map_err(|error| Failure::failed("no endpoint").because(error))?;
+        let card = DeviceCard { endpoint, attributes: Arc::default() };
+        Ok(Self { profile, codec, plan, instances: Instances::new(host), card })
+    }
+
+    fn decode(&mut self, payload: &[u8]) -> Result<Value, Failure> {
+        let now = clock::wall();
+        let origin = Origin::app_data(now.0);
+        let refused = |error| Failure::failed("the payload cannot be decoded").because(error);
+        let messages = self.instances.decode(&self.codec, &self.card, payload, &origin).map_err(refused)?;
+        let shown = messages.iter().map(|message| self.show(message, now.0));
+        shown
+            .collect::<Result<Vec<Value>, String>>()
+            .map(Value::from)
+            .map_err(|why| Failure::failed("the answer contradicts the codec's own tables").because(why))
+    }
+
+    fn show(&self, message: &Message, received_ms: u64) -> Result<Value, String> {
+        let mut text = String::new();
+        Ok(match message {
+            Message::Report(report) => {
+                self.plan.write_report(report, received_ms, &mut text)?;
+                let mut body: Map<String, Value> = serde_json::from_str(&text).map_err(|error| error.to_string())?;
+                body.insert("hasMore".to_owned(), report.has_more.into());
+                json!({ kind_name(report.kind): body })
+            }
+            Message::Response(response) => {
+                let mut body = Map::new();
+                body.insert("mid".to_owned(), response.mid.into());
+                body.insert("errcode".to_owned(), response.errcode.into());
+                if let Some(index) = response.command {
+                    self.plan.write_response(index, response, &mut text)?;
+                    let command = self.codec.description().commands.get(usize::from(index));
+                    body.insert("command".to_owned(), command.map(|command| command.name.clone()).into());
+                    body.insert("values".to_owned(), serde_json::from_str(&text).map_err(|error| error.to_string())?);
+                }
+                json!({ "response": body })
+            }
+        })
+    }
+
+    fn encode(&mut self, args: &RunArgs, name: &str) -> Result<Value, Failure> {
+        let commands = &self.codec.description().commands;
+        let wanted = |service: &str| args.service.as_deref().is_none_or(|asked| asked == service);
+        let mut found = commands.iter().filter(|command| command.name == name && wanted(&command.service));
+        let all = || commands.iter().map(|c| format!("{} of {}", c.name, c.service)).collect::<Vec<_>>().join(", ");
+        let service = match (found.next(), found.next()) {
+            (Some(command), None) => command.service.clone(),
+            (Some(_), Some(_)) => {
+                return Err(
+                    Failure::usage(format!("several services have a command {name}")).hint(format!("add --service: {}", all()))
+                );
+            }
+            (None, _) => {
+                return Err(Failure::usage(format!("the codec has no such command {name}")).hint(format!("it has {}", all())));
+            }
+        };
+        let wrong = |mistakes: Vec<Mistake>| {
+            let told: String = mistakes.iter().map(|mistake| format!("\n{}", profile::shown(mistake))).collect();
+            Failure::usage(format!("the parameters do not fit the profile:{told}"))
+        };
+        self.profile.check_params(&service, name, &args.params).map_err(wrong)?;
+        let index = self.plan.command(&service, name).ok_or_else(|| Failure::failed("the plan lacks the command"))?;
+        let fields = self.plan.params(index, &args.params).map_err(wrong)?;
+        let downlink = Downlink::Command { index, mid: args.mid, has_more: false, fields };
+        let origin = Origin::app_data(clock::wall().0);
+        let sent = self.instances.encode(&self.codec, &self.card, downlink, &origin);
+        let bytes = sent.map_err(|error| Failure::failed("the command cannot be encoded").because(error))?;
+        Ok(json!({ "service": service, "command": name, "mid": args.mid, "hex": bytes.map(hex::encode) }))
+    }
+}
+
+fn kind_name(kind: ReportKind) -> &'static str {
+    match kind {
+        ReportKind::Report => "report",
+        ReportKind::Event => "event",
+    }
+}
+
+/// All vectors of `DIR/vectors/*.json`, by file name.
+fn documents(dir: &Path, streams: &mut Streams<'_>) -> Result<Vec<(PathBuf, Vec<Vector>)>, Failure> {
+    let folder = dir.join("vectors");
+    let entries = fs::read_dir(&folder).map_err(|error| Failure::unreadable(&folder, error))?;
+    let mut paths: Vec<PathBuf> = entries.map(|entry| Ok(entry?.path())).collect::<std::io::Result<_>>()?;
+    paths.retain(|path| path.extension().is_some_and(|end| end == "json"));
+    paths.sort();
+    let mut documents = Vec::new();
+    let mut mistakes = 0_usize;
+    for path in paths {
+        let text = fs::read_to_string(&path).map_err(|error| Failure::unreadable(&path, error))?;
+        match vectors::parse(&text) {
+            Ok(vectors) => documents.push((path, vectors)),
+            Err(found) => {
+                mistakes += found.len();
+                for mistake in found {
+                    writeln!(streams.err, "{}: {mistake}", path.display())?;
+                }
+            }
+        }
+    }
+    if mistakes > 0 {
+        return Err(Failure::failed(format!("the vectors have {mistakes} mistakes")));
+    }
+    Ok(documents)
+}
+
+fn component(dir: &Path) -> Result<PathBuf, Failure> {
+    if !dir.join("Cargo.toml").is_file() {
+        return Err(Failure::usage(format!("{} is no codec crate: it has no Cargo.toml", dir.display())));
+    }
+    build_component(dir, &target_dir(dir))
+        .map_err(|error| Failure::failed(format!("{} does not build", dir.display())).because(error))
+}
+
+/// Where compiled dependencies can be shared: `target/codecs` of the workspace that the crate belongs to, else of the crate.
+fn target_dir(dir: &Path) -> PathBuf {
+    let absolute = fs::canonicalize(dir).unwrap_or_else(|_| dir.to_owned());
+    let root = absolute.ancestors().find(|folder| folder.join("Cargo.lock").is_file()).unwrap_or(&absolute);
+    root.join("target").join("codecs")
+}

@@ -1,0 +1,156 @@
+//! What is typed, what comes back, and with which exit code.
+
+use std::time::Duration;
+
+use clap::{CommandFactory, Parser};
+
+use super::args::{bytes, duration};
+use super::*;
+use crate::model::PowerMode;
+
+fn typed(line: &str) -> (Exit, String, String) {
+    let (mut out, mut err) = (Vec::new(), Vec::new());
+    let args = std::iter::once("codecgate").chain(line.split_whitespace()).map(OsString::from);
+    let exit = run(args, &mut out, &mut err);
+    (exit, String::from_utf8(out).unwrap(), String::from_utf8(err).unwrap())
+}
+
+fn parsed(line: &str) -> Command {
+    Cli::try_parse_from(std::iter::once("codecgate").chain(line.split_whitespace())).unwrap().command
+}
+
+fn simulate(line: &str) -> SimulateArgs {
+    match parsed(&format!("simulate --server 127.0.0.1:5683 {line}")) {
+        Command::Simulate(args) => args,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn the_definition_of_the_arguments_holds_together() {
+    Cli::command().debug_assert();
+}
+
+#[test]
+fn every_documented_line_can_be_typed() {
+    for line in [
+        "serve",
+        "serve --config c.toml --data d --coap 127.0.0.1:0 --http [::1]:0",
+        "demo",
+        "demo --for 20s --data d",
+        "profile check a.json b.zip --lenient --json",
+        "profile import a_b_c.zip -o c.json --lenient",
+        "plugin build plugins/water-meter -o w.wasm",
+        "plugin test plugins/water-meter",
+        "plugin run plugins/water-meter --hex 0A17",
+        "plugin run --hex 0A17 plugins/water-meter",
+        "plugin run --command SET_VALVE --service Valve --params {\"open\":true} --mid 7 plugins/water-meter",
+        "simulate --server 127.0.0.1:5683 --endpoint a --hex 00 --hex 01 --count 3 --every 10s --power psm --non",
+        "store export --data d -o f",
+        "store import --data d f",
+    ] {
+        parsed(line);
+    }
+}
+
+#[test]
+fn wrong_use_ends_with_2_and_help_with_0() {
+    for line in [
+        "",
+        "dance",
+        "serve --coap nowhere",
+        "demo --for soon",
+        "profile check",
+        "plugin run d",
+        "plugin run d --hex 00 --command X",
+        "plugin run d --command X --mid 0",
+        "plugin run d --hex 0",
+        "simulate --server 127.0.0.1:1 --endpoint a --hex 00 --con --non",
+        "store import --data d",
+    ] {
+        let (exit, out, err) = typed(line);
+        assert_eq!((exit, out.as_str()), (Exit::Usage, ""), "{line}");
+        assert!(err.starts_with("error: ") || err.contains("Usage"), "{line}: {err}");
+    }
+    let (exit, out, err) = typed("plugin run --help");
+    assert_eq!((exit, err.as_str()), (Exit::Done, ""));
+    assert!(out.contains("--params"));
+    assert!(typed("--version").1.contains(env!("CARGO_PKG_VERSION")));
+}
+
+#[test]
+fn a_configuration_with_mistakes_ends_with_2_and_tells_them_all() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("c.toml");
+    std::fs::write(&file, "[coap]\nlisten = 5683\nlissen = 1\n").unwrap();
+    let (exit, _, err) = typed(&format!("serve --config {}", file.display()));
+    assert_eq!(exit, Exit::Usage);
+    assert!(err.contains("coap.listen") && err.contains("coap.lissen") && err.contains("hint: "), "{err}");
+    let (exit, _, err) = typed("serve --config /nowhere/c.toml");
+    assert_eq!(exit, Exit::Usage);
+    assert!(err.contains("because: /nowhere/c.toml cannot be read\n  because: No such file"), "{err}");
+}
+
+#[test]
+fn arguments_of_serve_override_the_configuration() {
+    let Command::Serve(args) = parsed("serve --data d --coap 127.0.0.1:0 --http [::1]:81") else { panic!() };
+    let config = gateway::configuration(&args).unwrap();
+    assert_eq!(config.data_dir, std::path::Path::new("d"));
+    assert_eq!((config.coap.listen.to_string(), config.http.listen.to_string()), ("127.0.0.1:0".into(), "[::1]:81".into()));
+}
+
+#[test]
+fn a_file_that_is_not_there_is_named() {
+    for line in ["profile check /nowhere/p.json", "profile import /nowhere/a_b_c.zip", "store import --data /tmp /nowhere/f"] {
+        let (exit, _, err) = typed(line);
+        assert_eq!(exit, Exit::Usage, "{line}");
+        assert!(err.contains("/nowhere/") && err.contains("because: No such file"), "{line}: {err}");
+    }
+    assert_eq!(typed("store export --data /nowhere/data").0, Exit::Usage);
+    let folder = tempfile::tempdir().unwrap();
+    let (exit, _, err) = typed(&format!("plugin build {}", folder.path().display()));
+    assert_eq!(exit, Exit::Usage, "{err}");
+    assert!(err.contains("no Cargo.toml"), "{err}");
+}
+
+#[test]
+fn durations_and_hex() {
+    for (text, millis) in [("20s", 20_000), ("250ms", 250), ("5m", 300_000), ("1.5h", 5_400_000)] {
+        assert_eq!(duration(text), Ok(Duration::from_millis(millis)));
+    }
+    for text in ["", "20", "s", "-1s", "0s", "5 fortnights", "infs", "nans", "1e400s"] {
+        assert!(duration(text).is_err(), "{text}");
+    }
+    assert_eq!(bytes("0A 0b:0c").map(|bytes| bytes.0), Ok(vec![10, 11, 12]));
+    assert!(bytes("0").is_err() && bytes("zz").is_err());
+}
+
+#[test]
+fn simulated_devices_count_up() {
+    let names = |line: &str| simulate(line).endpoints().unwrap().iter().map(ToString::to_string).collect::<Vec<_>>();
+    assert_eq!(names("--endpoint meter --hex 00"), ["meter"]);
+    assert_eq!(names("--endpoint meter --hex 00 --count 2"), ["meter-1", "meter-2"]);
+    assert_eq!(names("--endpoint 867000000000009 --hex 00 --count 2"), ["867000000000009", "867000000000010"]);
+    assert_eq!(names("--endpoint m009 --hex 00 --count 2"), ["m009", "m010"]);
+    assert_eq!(names(&format!("--endpoint {} --hex 00", "9".repeat(40))), ["9".repeat(40)]);
+    assert!(simulate(&format!("--endpoint {} --hex 00 --count 2", "9".repeat(128))).endpoints().is_err());
+    let args = simulate("--endpoint a --hex 00 --power edrx");
+    assert_eq!((args.confirm(), args.power, args.every), (Confirm::Confirmable, PowerMode::Edrx, Duration::from_secs(10)));
+    assert_eq!(simulate("--endpoint a --hex 00 --non").confirm(), Confirm::NonConfirmable);
+}
+
+#[test]
+fn causes_are_told_once_and_a_closed_pipe_is_no_complaint() {
+    let told = |failure: Failure| {
+        let mut err = Vec::new();
+        failure.tell(&mut err);
+        String::from_utf8(err).unwrap()
+    };
+    let cause = anyhow::anyhow!("disk on fire").context("cannot write the log");
+    assert_eq!(
+        told(Failure::failed("cannot stop").because(cause).hint("use water")),
+        "error: cannot stop\n  because: cannot write the log\n  because: disk on fire\nhint: use water\n"
+    );
+    assert_eq!(told(anyhow::anyhow!("alone").into()), "error: alone\n");
+    assert_eq!(told(std::io::Error::from(std::io::ErrorKind::BrokenPipe).into()), "");
+}

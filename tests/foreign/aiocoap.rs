@@ -1,0 +1,68 @@
+//! Drives `device.py`: lines of commands in, lines of JSON out. Knows nothing of CoAP.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::Stdio;
+
+use codecgate_tests::patience;
+use serde_json::Value;
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
+use tokio::process::{Child, ChildStdin, ChildStdout, Command};
+use tokio::time::timeout;
+
+const INSTALL: &str = "python3 -m venv target/ci-venv && target/ci-venv/bin/pip install aiocoap==0.4.17, \
+                       then set CODECGATE_PYTHON=$PWD/target/ci-venv/bin/python";
+
+/// A device in a process of its own; ended when dropped.
+pub(crate) struct Device {
+    child: Child,
+    input: ChildStdin,
+    lines: Lines<BufReader<ChildStdout>>,
+}
+
+impl Device {
+    /// Starts one that registers at once.
+    pub(crate) fn start(server: SocketAddr, endpoint: &str) -> Self {
+        let python = std::env::var("CODECGATE_PYTHON").unwrap_or_else(|_| "python3".to_owned());
+        let known = std::process::Command::new(&python).args(["-c", "import aiocoap"]).output();
+        assert!(known.is_ok_and(|known| known.status.success()), "`{python}` has no aiocoap: {INSTALL}");
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("foreign/device.py");
+        let mut child = Command::new(python)
+            .arg(script)
+            .args([&format!("coap://{server}"), "--ep", endpoint])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .unwrap();
+        let (input, output) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
+        Self { child, input, lines: BufReader::new(output).lines() }
+    }
+
+    /// Gives it a command.
+    pub(crate) async fn tell(&mut self, command: &str) {
+        self.input.write_all(format!("{command}\n").as_bytes()).await.unwrap();
+    }
+
+    /// The next event of this name; what comes before is passed over, a failure is not.
+    pub(crate) async fn event(&mut self, name: &str) -> Value {
+        let found = timeout(patience(), async {
+            while let Some(line) = self.lines.next_line().await.unwrap() {
+                let event: Value = serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error} in {line}"));
+                assert!(event["event"] == name || event["event"] != "failed", "waiting for {name}: {event}");
+                if event["event"] == name {
+                    return event;
+                }
+            }
+            panic!("the device stopped before `{name}`")
+        });
+        found.await.unwrap_or_else(|_| panic!("no `{name}` within {:?}", patience()))
+    }
+
+    /// Stops it; it must have been content.
+    pub(crate) async fn end(mut self) {
+        self.tell("end").await;
+        let status = timeout(patience(), self.child.wait()).await.expect("the device stops").unwrap();
+        assert!(status.success(), "{status}");
+    }
+}
