@@ -1,125 +1,68 @@
 //! The embedded store: documents, the event log that is also the outbox, and files. The only module that names sled.
 //!
 //! No iterator, transaction or raw key leaves it, so that another engine can serve the same contract. Writes go through one
-//! committer thread; `done` is called after the commit is durable, never before.
+//! committer thread; `done` is called after the commit is durable, never before. (DESIGN 8 and 9.)
+//!
+//! # How it lies on disk
+//! `lock`, `sled/` and `files/` in the data folder. In sled: one tree `state` with all documents and their index keys, and one tree
+//! `ev-DDDDD` per arrival day with event blocks and index chunks; retention drops the tree. Events of one group of commits are
+//! packed into blocks of at most 7,000 bytes (`block`), because a key per event costs five times as much as the rest of the commit.
+//!
+//! # How a group is committed
+//! The committer is the only writer of `state`. It checks versions and uniqueness against `state` overlaid with what the group
+//! will change (`staging`), so a commit that conflicts fails alone and the others go on. Then it applies finished batches: a group
+//! that only appends is one `Batch` on the day's tree (atomic, no reads); one that changes documents too is one transaction
+//! over both trees, and its closure only inserts, so that sled may run it again. Then flush, fdatasync, index, answers.
+//!
+//! # What sled 0.34.7 needs
+//! | fault | here |
+//! |---|---|
+//! | `flush` is no fsync on Linux | fdatasync through a second descriptor (`engine`) |
+//! | a kill during open leaves `snap.*.generating`, corrupt for ever | removed before the open (`engine`) |
+//! | reuses a segment after its own flush, not after the disk's | under 512 KiB of events per group (`queue`) |
+//! | leaves over 128 KiB go to files that are never synced | no value over 7,000 bytes (`block`, `records`) |
+//! | panics on damage and on a full disk | caught at open and in the committer; a failed group is fatal (`committer`) |
+//! | dropping a tree under a reader is undefined | readers hold the day (`days`) |
+//!
+//! # What a reader sees
+//! Events: only durable ones. Documents: as applied, which is up to one sync before they are durable; nobody is answered then.
+
+mod apply;
+mod block;
+mod committer;
+mod contract;
+mod days;
+mod documents;
+mod engine;
+mod files;
+mod index;
+mod keys;
+mod log;
+mod queue;
+mod reads;
+mod records;
+mod retention;
+mod staging;
+mod transfer;
+
+#[cfg(test)]
+mod tests;
 
 use std::path::Path;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::thread::JoinHandle;
 
-use crate::model::{
-    Command, CommandId, CommandState, Device, DeviceId, Event, EventId, EventKind, NewEvent, Product, ProductId, ProductKey,
-    Registration, Subscription, SubscriptionId, Timestamp,
+use tokio::sync::{oneshot, watch};
+
+use crate::model::{DeviceId, EventId, EventKind, ProductId, SubscriptionId, Timestamp};
+
+pub use contract::{
+    CodecRecord, Commit, Done, Durability, Expect, Page, StoreConfig, StoreHealth, Submission, Version, Versioned, Write,
 };
 
-/// How the store is opened.
-#[derive(Debug, Clone)]
-pub struct StoreConfig {
-    /// sled's cache, MiB. Resident memory is about 2.5 times that.
-    pub cache_mib: u64,
-    /// Whole days of events to keep.
-    pub retention_days: u32,
-    /// When a commit counts.
-    pub durability: Durability,
-    /// Most submissions waiting for the committer; more are refused with [`StoreError::Busy`].
-    pub queue: usize,
-}
-
-/// When a commit counts as done.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Durability {
-    /// After the disk has it.
-    Durable,
-    /// After the process has it; a crash loses up to half a second. Health says so.
-    Relaxed,
-}
-
-/// Version of a document, counted by its writes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Version(pub u64);
-
-/// A document and its version.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Versioned<T> {
-    /// The document.
-    pub doc: T,
-    /// Its version, for [`Expect::Version`].
-    pub version: Version,
-}
-
-/// What a write asks of the stored version.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Expect {
-    /// Nothing.
-    Any,
-    /// The document must not exist.
-    Absent,
-    /// The document must still have this version.
-    Version(Version),
-}
-
-/// A codec version that was admitted; its component lies in the files under `digest`.
-#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct CodecRecord {
-    /// blake3 of the component, hex.
-    pub digest: String,
-    /// For which product.
-    pub product: ProductId,
-    /// The codec's own name.
-    pub name: String,
-    /// The codec's own version.
-    pub version: String,
-    /// Bytes of the component.
-    pub size: u64,
-    /// When it was uploaded.
-    pub uploaded: Timestamp,
-}
-
-/// One document change.
-#[derive(Debug, Clone)]
-pub enum Write {
-    /// Unique by key (manufacturerId, model).
-    PutProduct(Product, Expect),
-    /// Refused by callers while devices exist.
-    DeleteProduct(ProductId),
-    /// Unique by endpoint.
-    PutDevice(Device, Expect),
-    /// The device, its endpoint, its registration and its commands.
-    DeleteDevice(DeviceId),
-    /// One per device.
-    PutRegistration(Registration),
-    /// The device is gone from the network.
-    DeleteRegistration(DeviceId),
-    /// A command; the index of open commands follows its state.
-    PutCommand(Command, Expect),
-    /// A codec version.
-    PutCodec(CodecRecord),
-    /// A subscription.
-    PutSubscription(Subscription),
-    /// With its cursor.
-    DeleteSubscription(SubscriptionId),
-    /// Everything up to and including this event has been delivered.
-    PutCursor(SubscriptionId, EventId),
-}
-
-/// All or nothing: events to append and documents to change.
-#[derive(Debug, Clone, Default)]
-pub struct Commit {
-    /// Appended in this order, contiguous within a device.
-    pub events: Vec<NewEvent>,
-    /// Applied together with the events.
-    pub writes: Vec<Write>,
-}
-
-/// Called by the committer when the commit is durable or has failed. Must not block.
-pub type Done = Box<dyn FnOnce(Result<(), StoreError>) + Send>;
-
-/// A commit on its way.
-pub struct Submission {
-    /// What to commit.
-    pub commit: Commit,
-    /// Whom to tell.
-    pub done: Done,
-}
+use committer::Committer;
+use documents::Documents;
 
 /// Why the store did not do it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -133,10 +76,10 @@ pub enum StoreError {
     /// The queue is full; try again later.
     #[error("the store's queue is full")]
     Busy,
-    /// An event is larger than the store takes.
-    #[error("{0} bytes are more than the store takes for one event")]
+    /// An event or a document is larger than the store takes: 64 KiB of raw payload, 2 MiB of body, 8 MiB of document.
+    #[error("{0} bytes are more than the store takes for one record")]
     TooLarge(usize),
-    /// A stored record cannot be read.
+    /// A stored record, or a line of an export, cannot be read.
     #[error("stored {what} cannot be read: {why}")]
     Corrupt {
         /// Which kind of record.
@@ -144,214 +87,216 @@ pub enum StoreError {
         /// What is wrong with it.
         why: String,
     },
-    /// The disk or sled failed; nothing more is committed.
+    /// The disk or sled failed; nothing more is committed. Also: the folder cannot be opened.
     #[error("the store has failed: {0}")]
     Fatal(String),
 }
 
-/// A page of a listing.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Page<T, C> {
-    /// The items.
-    pub items: Vec<T>,
-    /// Where the next page begins; none = this was the last.
-    pub next: Option<C>,
+/// Positions in memory after which a checkpoint is written: 2.4 MB, and 0.1 s of reading at the next open.
+const CHECKPOINT: usize = 200_000;
+
+/// What the committer and the readers share.
+struct Shared {
+    config: StoreConfig,
+    engine: engine::Engine,
+    days: days::Days,
+    index: index::Index,
+    recent: index::Recent,
+    files: files::Files,
+    queue: queue::Queue,
+    ids: Ids,
+    /// The newest durable event.
+    head: watch::Sender<Option<EventId>>,
+    fatal: OnceLock<String>,
+    appended: [AtomicU64; EventKind::ALL.len()],
 }
 
-/// What health shows of the store.
-#[derive(Debug, Clone)]
-pub struct StoreHealth {
-    /// When a commit counts.
-    pub durability: Durability,
-    /// Bytes of the data folder.
-    pub disk_bytes: u64,
-    /// Commits waiting.
-    pub queued: usize,
-    /// The error after which nothing is committed, if there was one.
-    pub fatal: Option<String>,
+/// The highest numbers given.
+#[derive(Default)]
+struct Ids {
+    product: AtomicU32,
+    device: AtomicU64,
+    subscription: AtomicU32,
 }
 
-/// The store. Clones share it.
-#[derive(Clone)]
-pub struct Store {}
-
-/// Skeleton: signatures that the other modules are written against.
-#[expect(
-    clippy::unimplemented,
-    unused_variables,
-    missing_docs,
-    clippy::missing_errors_doc,
-    clippy::unused_async,
-    reason = "skeleton"
-)]
-impl Store {
-    pub fn open(dir: &Path, config: &StoreConfig, now: Timestamp) -> Result<Self, StoreError> {
-        unimplemented!()
+impl Ids {
+    fn read(&self, documents: &Documents<'_>) -> Result<(), StoreError> {
+        let narrow = |number: u64| u32::try_from(number).unwrap_or(u32::MAX);
+        self.product.fetch_max(narrow(documents.counter("product")?), Ordering::Relaxed);
+        self.device.fetch_max(documents.counter("device")?, Ordering::Relaxed);
+        self.subscription.fetch_max(narrow(documents.counter("subscription")?), Ordering::Relaxed);
+        Ok(())
     }
-    /// Waits for what is queued, writes the checkpoint, flushes. Later commits are refused.
+}
+
+impl Shared {
+    /// Runs a step on the committer's thread with nothing beside it.
+    fn alone(&self, step: impl FnOnce(&mut Committer) -> Result<(), StoreError> + Send + 'static) -> Result<(), StoreError> {
+        let (tell, told) = std::sync::mpsc::sync_channel(1);
+        self.queue.push_alone(Box::new(move |committer| {
+            // The asker may be gone; the step counts all the same.
+            let _ = tell.send(step(committer));
+        }))?;
+        told.recv().unwrap_or_else(|_| Err(self.refusal()))
+    }
+
+    fn refusal(&self) -> StoreError {
+        StoreError::Fatal(self.fatal.get().cloned().unwrap_or_else(|| "it is closed".to_owned()))
+    }
+}
+
+/// Stops the committer when the last clone of the store goes.
+struct Owner {
+    shared: Arc<Shared>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl Owner {
+    fn stop(&self) {
+        self.shared.queue.refuse(StoreError::Fatal("it is closed".to_owned()));
+        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        // The last clone may go in a `done`, on the committer's own thread.
+        if let Some(thread) = thread.filter(|thread| thread.thread().id() != std::thread::current().id())
+            && thread.join().is_err()
+        {
+            tracing::error!("the committer thread ended in a panic");
+        }
+    }
+}
+
+impl Drop for Owner {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+/// The store. Clones share it; the folder is free again when the last one is gone.
+#[derive(Clone)]
+pub struct Store {
+    shared: Arc<Shared>,
+    owner: Arc<Owner>,
+}
+
+impl std::fmt::Debug for Store {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Store").field("dir", &self.shared.engine.dir).finish_non_exhaustive()
+    }
+}
+
+impl Store {
+    /// Opens or creates the store in `dir` and starts its committer. Blocks: up to about a second per GiB of log.
+    ///
+    /// # Errors
+    /// [`StoreError::Fatal`] when the folder cannot be used: in use by another gateway, not writable, damaged, or written by a newer
+    /// version. The text says what to do.
+    pub fn open(dir: &Path, config: &StoreConfig, now: Timestamp) -> Result<Self, StoreError> {
+        let (engine, sync) = engine::Engine::open(dir, config)?;
+        Self::start(engine, sync, config, now, CHECKPOINT)
+    }
+
+    fn start(
+        engine: engine::Engine,
+        sync: engine::SyncStep,
+        config: &StoreConfig,
+        now: Timestamp,
+        checkpoint: usize,
+    ) -> Result<Self, StoreError> {
+        let days = days::Days::open(&engine.db)?;
+        let mut head = None;
+        for day in days.all().iter().rev() {
+            head = day.last_event()?;
+            if head.is_some() {
+                break;
+            }
+        }
+        if head.is_some_and(|head| head.day > now.day().saturating_add(1)) {
+            tracing::warn!("the newest stored event lies in the future: is the clock right?");
+        }
+        let documents = Documents(&engine.state);
+        let ids = Ids::default();
+        ids.read(&documents)?;
+        let index = index::Index::new(checkpoint);
+        index.rebuild(&days, documents.checkpoint()?)?;
+        let shared = Arc::new(Shared {
+            config: config.clone(),
+            days,
+            index,
+            recent: index::Recent::default(),
+            files: files::Files::open(engine.dir.join("files"))?,
+            queue: queue::Queue::new(config.queue),
+            ids,
+            head: watch::Sender::new(head),
+            fatal: OnceLock::new(),
+            appended: Default::default(),
+            engine,
+        });
+        let committer = Committer::new(Arc::clone(&shared), sync)?;
+        let thread = std::thread::Builder::new().name("store-committer".to_owned()).spawn(|| committer.run());
+        let thread = thread.map_err(|fault| StoreError::Fatal(format!("starting the committer: {fault}")))?;
+        let owner = Arc::new(Owner { shared: Arc::clone(&shared), thread: Mutex::new(Some(thread)) });
+        Ok(Self { shared, owner })
+    }
+
+    /// Waits for what is queued, writes the checkpoint, flushes. Later commits are refused; reads go on.
+    ///
+    /// # Errors
+    /// [`StoreError::Fatal`] when the store had failed or fails now.
     pub fn close(&self) -> Result<(), StoreError> {
-        unimplemented!()
+        self.owner.stop();
+        self.shared.fatal.get().map_or(Ok(()), |_| Err(self.shared.refusal()))
     }
 
     // writes
-    /// All accepted, or all handed back.
+
+    /// All accepted, or all handed back: the queue is full, the store is closed or it has failed ([`Store::health`] tells).
+    /// Never blocks. Submissions are committed in order.
+    ///
+    /// # Errors
+    /// The batch, untouched.
     pub fn submit(&self, batch: Vec<Submission>) -> Result<(), Vec<Submission>> {
-        unimplemented!()
+        self.shared.queue.push(batch).map_err(|(_, batch)| batch)
     }
+
+    /// Commits and waits until it is durable. If the caller stops waiting, the commit happens all the same.
+    ///
+    /// # Errors
+    /// [`StoreError::Conflict`], [`StoreError::Exists`], [`StoreError::TooLarge`]: nothing of it was done. [`StoreError::Busy`]: try
+    /// later. [`StoreError::Fatal`]: the store has failed; whether this commit is on disk is unknown.
     pub async fn commit(&self, commit: Commit) -> Result<(), StoreError> {
-        unimplemented!()
+        let (tell, told) = oneshot::channel();
+        self.push(commit, Box::new(|answer| drop(tell.send(answer))))?;
+        told.await.unwrap_or_else(|_| Err(self.shared.refusal()))
     }
+
     /// For callers outside a runtime (command line tools, worker threads at start).
+    ///
+    /// # Errors
+    /// As [`Store::commit`].
     pub fn commit_blocking(&self, commit: Commit) -> Result<(), StoreError> {
-        unimplemented!()
+        let (tell, told) = std::sync::mpsc::sync_channel(1);
+        self.push(commit, Box::new(move |answer| drop(tell.send(answer))))?;
+        told.recv().unwrap_or_else(|_| Err(self.shared.refusal()))
     }
+
+    fn push(&self, commit: Commit, done: Done) -> Result<(), StoreError> {
+        self.shared.queue.push(vec![Submission { commit, done }]).map_err(|(why, _)| why)
+    }
+
+    /// A number that no product has or had.
+    #[must_use]
     pub fn next_product_id(&self) -> ProductId {
-        unimplemented!()
+        ProductId(self.shared.ids.product.fetch_add(1, Ordering::Relaxed).saturating_add(1))
     }
+
+    /// A number that no device has or had.
+    #[must_use]
     pub fn next_device_id(&self) -> DeviceId {
-        unimplemented!()
+        DeviceId(self.shared.ids.device.fetch_add(1, Ordering::Relaxed).saturating_add(1))
     }
+
+    /// A number that no subscription has or had.
+    #[must_use]
     pub fn next_subscription_id(&self) -> SubscriptionId {
-        unimplemented!()
-    }
-
-    // documents
-    pub fn product(&self, id: ProductId) -> Result<Option<Versioned<Product>>, StoreError> {
-        unimplemented!()
-    }
-    pub fn product_by_key(&self, key: &ProductKey) -> Result<Option<Versioned<Product>>, StoreError> {
-        unimplemented!()
-    }
-    pub fn products(&self) -> Result<Vec<Versioned<Product>>, StoreError> {
-        unimplemented!()
-    }
-    pub fn device(&self, id: DeviceId) -> Result<Option<Versioned<Device>>, StoreError> {
-        unimplemented!()
-    }
-    pub fn device_by_endpoint(&self, endpoint: &str) -> Result<Option<Versioned<Device>>, StoreError> {
-        unimplemented!()
-    }
-    /// In order of id, after `after`.
-    pub fn devices(
-        &self,
-        product: Option<ProductId>,
-        after: Option<DeviceId>,
-        limit: usize,
-    ) -> Result<Page<Device, DeviceId>, StoreError> {
-        unimplemented!()
-    }
-    pub fn device_count(&self, product: ProductId) -> Result<u64, StoreError> {
-        unimplemented!()
-    }
-    pub fn registration(&self, device: DeviceId) -> Result<Option<Registration>, StoreError> {
-        unimplemented!()
-    }
-    pub fn registrations(&self) -> Result<Vec<Registration>, StoreError> {
-        unimplemented!()
-    }
-    pub fn command(&self, id: CommandId) -> Result<Option<Versioned<Command>>, StoreError> {
-        unimplemented!()
-    }
-    /// Newest first, older than `before`.
-    pub fn commands(
-        &self,
-        device: Option<DeviceId>,
-        state: Option<CommandState>,
-        before: Option<CommandId>,
-        limit: usize,
-    ) -> Result<Page<Command, CommandId>, StoreError> {
-        unimplemented!()
-    }
-    /// Those that are PENDING, SENT or DELIVERED, oldest first.
-    pub fn open_commands(&self, device: DeviceId) -> Result<Vec<Versioned<Command>>, StoreError> {
-        unimplemented!()
-    }
-    /// Devices with a command that is PENDING or SENT.
-    pub fn devices_with_open_commands(&self) -> Result<Vec<DeviceId>, StoreError> {
-        unimplemented!()
-    }
-    pub fn codec(&self, digest: &str) -> Result<Option<CodecRecord>, StoreError> {
-        unimplemented!()
-    }
-    pub fn codecs(&self, product: ProductId) -> Result<Vec<CodecRecord>, StoreError> {
-        unimplemented!()
-    }
-    pub fn subscription(&self, id: SubscriptionId) -> Result<Option<Subscription>, StoreError> {
-        unimplemented!()
-    }
-    pub fn subscriptions(&self) -> Result<Vec<Subscription>, StoreError> {
-        unimplemented!()
-    }
-    pub fn cursor(&self, id: SubscriptionId) -> Result<Option<EventId>, StoreError> {
-        unimplemented!()
-    }
-
-    // files, content-addressed, outside sled
-    /// Durable when it returns the blake3 in hex.
-    pub fn put_file(&self, bytes: &[u8]) -> Result<String, StoreError> {
-        unimplemented!()
-    }
-    pub fn file(&self, digest: &str) -> Result<Option<Vec<u8>>, StoreError> {
-        unimplemented!()
-    }
-
-    // the log
-    /// The newest durable event.
-    pub fn last_event(&self) -> Option<EventId> {
-        unimplemented!()
-    }
-    /// Changes whenever events became durable.
-    pub fn watch_events(&self) -> tokio::sync::watch::Receiver<Option<EventId>> {
-        unimplemented!()
-    }
-    /// Oldest first, after `after` (none = from the oldest kept), at most `limit`, fewer at a block's end; empty = caught up.
-    pub fn events_after(&self, after: Option<EventId>, limit: usize) -> Result<Vec<Event>, StoreError> {
-        unimplemented!()
-    }
-    /// Newest first, older than `before`.
-    pub fn device_events(
-        &self,
-        device: DeviceId,
-        before: Option<EventId>,
-        limit: usize,
-    ) -> Result<Page<Event, EventId>, StoreError> {
-        unimplemented!()
-    }
-    /// Dead letters, newest first, older than `before`.
-    pub fn dead_letters(
-        &self,
-        product: Option<ProductId>,
-        before: Option<EventId>,
-        limit: usize,
-    ) -> Result<Page<Event, EventId>, StoreError> {
-        unimplemented!()
-    }
-    pub fn event(&self, id: EventId) -> Result<Option<Event>, StoreError> {
-        unimplemented!()
-    }
-    /// Time of the device's newest event that came from the device.
-    pub fn last_seen(&self, device: DeviceId) -> Option<Timestamp> {
-        unimplemented!()
-    }
-    /// How many events of each kind the log took since the store was opened.
-    pub fn appended(&self) -> Vec<(EventKind, u64)> {
-        unimplemented!()
-    }
-
-    // care
-    /// Drops the days that retention no longer covers. Call now and then.
-    pub fn expire(&self, now: Timestamp) -> Result<u32, StoreError> {
-        unimplemented!()
-    }
-    pub fn health(&self) -> StoreHealth {
-        unimplemented!()
-    }
-    /// All documents, events and files as lines of JSON.
-    pub fn export(&self, out: &mut dyn std::io::Write) -> Result<u64, StoreError> {
-        unimplemented!()
-    }
-    /// Into an empty store.
-    pub fn import(&self, input: &mut dyn std::io::BufRead) -> Result<u64, StoreError> {
-        unimplemented!()
+        SubscriptionId(self.shared.ids.subscription.fetch_add(1, Ordering::Relaxed).saturating_add(1))
     }
 }

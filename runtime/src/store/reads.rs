@@ -1,0 +1,236 @@
+//! The reading half of the contract: each method names what it gives, the work is done in `documents`, `log` and `files`.
+//!
+//! All reads are synchronous. One record costs microseconds from the cache; listings and old events belong on blocking threads.
+//! All fail with [`StoreError::Corrupt`] for a record that cannot be read and [`StoreError::Fatal`] when the disk fails.
+
+#![expect(clippy::missing_errors_doc, reason = "the same two errors everywhere, see above")]
+
+use std::sync::atomic::Ordering;
+
+use tokio::sync::watch;
+
+use crate::model::{
+    Command, CommandId, CommandState, Device, DeviceId, Event, EventId, EventKind, Product, ProductId, ProductKey, Registration,
+    Subscription, SubscriptionId, Timestamp,
+};
+
+use super::documents::Documents;
+use super::keys::{Kind, Lane};
+use super::{CodecRecord, Page, Store, StoreError, StoreHealth, Versioned, block, log, retention, transfer};
+
+impl Store {
+    fn documents(&self) -> Documents<'_> {
+        Documents(&self.shared.engine.state)
+    }
+
+    // documents
+
+    /// The product with this number.
+    pub fn product(&self, id: ProductId) -> Result<Option<Versioned<Product>>, StoreError> {
+        self.documents().product(id)
+    }
+
+    /// The product with this (manufacturerId, model).
+    pub fn product_by_key(&self, key: &ProductKey) -> Result<Option<Versioned<Product>>, StoreError> {
+        self.documents().product_by_key(key)
+    }
+
+    /// All products, in order of number.
+    pub fn products(&self) -> Result<Vec<Versioned<Product>>, StoreError> {
+        self.documents().all("product", Kind::Product, &[])
+    }
+
+    /// The device with this number.
+    pub fn device(&self, id: DeviceId) -> Result<Option<Versioned<Device>>, StoreError> {
+        self.documents().device(id)
+    }
+
+    /// The device with this endpoint client name.
+    pub fn device_by_endpoint(&self, endpoint: &str) -> Result<Option<Versioned<Device>>, StoreError> {
+        self.documents().device_by_endpoint(endpoint)
+    }
+
+    /// In order of id, after `after`.
+    pub fn devices(
+        &self,
+        product: Option<ProductId>,
+        after: Option<DeviceId>,
+        limit: usize,
+    ) -> Result<Page<Device, DeviceId>, StoreError> {
+        self.documents().devices(product, after, limit)
+    }
+
+    /// How many devices the product has.
+    pub fn device_count(&self, product: ProductId) -> Result<u64, StoreError> {
+        self.documents().device_count(product)
+    }
+
+    /// The device's live registration.
+    pub fn registration(&self, device: DeviceId) -> Result<Option<Registration>, StoreError> {
+        self.documents().registration(device)
+    }
+
+    /// All live registrations, in order of device.
+    pub fn registrations(&self) -> Result<Vec<Registration>, StoreError> {
+        Ok(bare(self.documents().all("registration", Kind::Registration, &[])?))
+    }
+
+    /// The command with this id.
+    pub fn command(&self, id: CommandId) -> Result<Option<Versioned<Command>>, StoreError> {
+        self.documents().command(id)
+    }
+
+    /// Newest first, older than `before`.
+    pub fn commands(
+        &self,
+        device: Option<DeviceId>,
+        state: Option<CommandState>,
+        before: Option<CommandId>,
+        limit: usize,
+    ) -> Result<Page<Command, CommandId>, StoreError> {
+        self.documents().commands(device, state, before, limit)
+    }
+
+    /// Those that are PENDING, SENT or DELIVERED, oldest first.
+    pub fn open_commands(&self, device: DeviceId) -> Result<Vec<Versioned<Command>>, StoreError> {
+        self.documents().open_commands(device)
+    }
+
+    /// Devices with a command that is PENDING or SENT, in order of id.
+    pub fn devices_with_open_commands(&self) -> Result<Vec<DeviceId>, StoreError> {
+        self.documents().devices_with_open_commands()
+    }
+
+    /// The codec version whose component has this blake3; of several products with the same component, the first.
+    pub fn codec(&self, digest: &str) -> Result<Option<CodecRecord>, StoreError> {
+        self.documents().codec(digest)
+    }
+
+    /// The product's codec versions, in order of digest.
+    pub fn codecs(&self, product: ProductId) -> Result<Vec<CodecRecord>, StoreError> {
+        Ok(bare(self.documents().all("codec", Kind::Codec, &product.0.to_be_bytes())?))
+    }
+
+    /// The subscription with this number.
+    pub fn subscription(&self, id: SubscriptionId) -> Result<Option<Subscription>, StoreError> {
+        self.documents().subscription(id)
+    }
+
+    /// All subscriptions, in order of number.
+    pub fn subscriptions(&self) -> Result<Vec<Subscription>, StoreError> {
+        Ok(bare(self.documents().all("subscription", Kind::Subscription, &[])?))
+    }
+
+    /// Up to where the subscription's events have been delivered; none = nothing yet.
+    pub fn cursor(&self, id: SubscriptionId) -> Result<Option<EventId>, StoreError> {
+        self.documents().cursor(id)
+    }
+
+    // files, content-addressed, outside sled
+
+    /// Durable when it returns the blake3 in hex. A file stays for good; the same bytes are stored once.
+    pub fn put_file(&self, bytes: &[u8]) -> Result<String, StoreError> {
+        self.shared.files.put(bytes)
+    }
+
+    /// The bytes with this blake3, verified; none when there are none.
+    pub fn file(&self, digest: &str) -> Result<Option<Vec<u8>>, StoreError> {
+        self.shared.files.read(digest)
+    }
+
+    // the log
+
+    /// The newest durable event.
+    #[must_use]
+    pub fn last_event(&self) -> Option<EventId> {
+        *self.shared.head.borrow()
+    }
+
+    /// Changes whenever events became durable.
+    #[must_use]
+    pub fn watch_events(&self) -> watch::Receiver<Option<EventId>> {
+        self.shared.head.subscribe()
+    }
+
+    /// Oldest first, after `after` (none = from the oldest kept), at most `limit`, about 1 MiB at most; empty = caught up. A cursor into
+    /// a day that retention dropped goes on with the oldest kept event.
+    pub fn events_after(&self, after: Option<EventId>, limit: usize) -> Result<Vec<Event>, StoreError> {
+        log::events_after(&self.shared, after, limit)
+    }
+
+    /// Newest first, older than `before`; a page ends early at about 1 MiB.
+    pub fn device_events(
+        &self,
+        device: DeviceId,
+        before: Option<EventId>,
+        limit: usize,
+    ) -> Result<Page<Event, EventId>, StoreError> {
+        log::lane_events(&self.shared, Lane::Device(device), before, limit)
+    }
+
+    /// Dead letters, newest first, older than `before`; a page ends early at about 1 MiB.
+    pub fn dead_letters(
+        &self,
+        product: Option<ProductId>,
+        before: Option<EventId>,
+        limit: usize,
+    ) -> Result<Page<Event, EventId>, StoreError> {
+        log::lane_events(&self.shared, log::dead_letter_lane(product), before, limit)
+    }
+
+    /// The event at this place; none when there is none, or its day was dropped.
+    pub fn event(&self, id: EventId) -> Result<Option<Event>, StoreError> {
+        log::event(&self.shared, id)
+    }
+
+    /// Time of the device's newest event that came from the device; kept when its events have passed retention. A record that
+    /// cannot be read is logged and counts as none.
+    #[must_use]
+    pub fn last_seen(&self, device: DeviceId) -> Option<Timestamp> {
+        log::last_seen(&self.shared, device).unwrap_or_else(|fault| {
+            tracing::error!(%device, %fault, "cannot read when the device was last seen");
+            None
+        })
+    }
+
+    /// How many events of each kind the log took since the store was opened.
+    #[must_use]
+    pub fn appended(&self) -> Vec<(EventKind, u64)> {
+        let count = |kind| self.shared.appended.get(usize::from(block::kind_code(kind))).map_or(0, |c| c.load(Ordering::Relaxed));
+        EventKind::ALL.into_iter().map(|kind| (kind, count(kind))).collect()
+    }
+
+    // care
+
+    /// Drops the days that retention no longer covers and the ended commands of that age; gives how many days. Call now and then, on
+    /// a blocking thread: commits go on meanwhile.
+    pub fn expire(&self, now: Timestamp) -> Result<u32, StoreError> {
+        retention::expire(&self.shared, now)
+    }
+
+    /// What health shows. Walks the data folder: not for a hot path.
+    #[must_use]
+    pub fn health(&self) -> StoreHealth {
+        StoreHealth {
+            durability: self.shared.config.durability,
+            disk_bytes: self.shared.engine.disk_bytes(),
+            queued: self.shared.queue.len(),
+            fatal: self.shared.fatal.get().cloned(),
+        }
+    }
+
+    /// All documents, events and files as lines of JSON; gives the number of lines. The first line is a header, the last one the count.
+    pub fn export(&self, out: &mut dyn std::io::Write) -> Result<u64, StoreError> {
+        transfer::export(&self.shared, out)
+    }
+
+    /// Into an empty store; gives the number of lines. A broken line is [`StoreError::Corrupt`] with its number, and the folder is then
+    /// refused at the next open. Event ids and cursors stay, versions of documents begin again.
+    pub fn import(&self, input: &mut dyn std::io::BufRead) -> Result<u64, StoreError> {
+        transfer::import(&self.shared, input)
+    }
+}
+
+fn bare<T>(found: Vec<Versioned<T>>) -> Vec<T> {
+    found.into_iter().map(|found| found.doc).collect()
+}
