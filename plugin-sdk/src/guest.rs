@@ -1,0 +1,207 @@
+//! The component side: exports that call the author's codec, imports that call the host. The only place that knows the
+//! generated bindings. WebAssembly only.
+
+use std::marker::PhantomData;
+use std::sync::Once;
+
+use bindings::codecgate::codec as host;
+use bindings::exports::codecgate::codec::codec as exports;
+use host::types as wit;
+
+use crate::codec::{self, Exported};
+use crate::error::{Error, ErrorKind};
+use crate::log::Level;
+use crate::wire;
+
+/// Generated from `wit/v1`.
+#[doc(hidden)]
+#[allow(missing_docs, unsafe_code, reason = "generated: the canonical ABI is raw memory")]
+pub mod bindings {
+    wit_bindgen::generate!({
+        path: "../wit/v1",
+        world: "plugin",
+        pub_export_macro: true,
+        export_macro_name: "export_component",
+        default_bindings_module: "codecgate_sdk::guest::bindings",
+    });
+}
+
+pub(crate) fn log(level: Level, text: &str) {
+    let level = match level {
+        Level::Debug => host::log::Level::Debug,
+        Level::Info => host::log::Level::Info,
+        Level::Warn => host::log::Level::Warn,
+        Level::Error => host::log::Level::Error,
+    };
+    host::log::log(level, text);
+}
+
+pub(crate) fn endpoint() -> String {
+    host::device::endpoint()
+}
+
+pub(crate) fn attribute(name: &str) -> Option<String> {
+    host::device::attribute(name)
+}
+
+/// A codec as a component. [`export!`](crate::export) names it; nobody else needs to.
+#[doc(hidden)]
+#[derive(Debug)]
+pub struct Component<C>(PhantomData<C>);
+
+/// Without this a panic is a bare trap: the host would not learn its text.
+fn tell_panics() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| std::panic::set_hook(Box::new(|panic| log(Level::Error, &panic.to_string()))));
+}
+
+impl<C: Exported> exports::Guest for Component<C> {
+    fn describe() -> wit::Description {
+        tell_panics();
+        description(codec::describe::<C>())
+    }
+
+    fn decode(payload: Vec<u8>, origin: wit::Origin) -> Result<Vec<wit::Message>, wit::CodecError> {
+        tell_panics();
+        match codec::decode::<C>(&payload, &from_origin(origin)) {
+            Ok(messages) => Ok(messages.into_iter().map(message).collect()),
+            Err(refusal) => Err(error(refusal)),
+        }
+    }
+
+    fn encode(downlink: wit::Downlink, origin: wit::Origin) -> Result<Option<Vec<u8>>, wit::CodecError> {
+        tell_panics();
+        codec::encode::<C>(from_downlink(downlink), &from_origin(origin)).map_err(error)
+    }
+}
+
+fn from_origin(origin: wit::Origin) -> wire::Origin {
+    wire::Origin {
+        transport: match origin.transport {
+            wit::Transport::Coap => wire::Transport::Coap,
+            wit::Transport::Other => wire::Transport::Other,
+        },
+        object: origin.object,
+        instance: origin.instance,
+        resource: origin.resource,
+        content_format: (origin.content_format != u16::MAX).then_some(origin.content_format),
+        received_ms: origin.received_at,
+    }
+}
+
+fn from_downlink(downlink: wit::Downlink) -> wire::Downlink {
+    match downlink {
+        wit::Downlink::Command(command) => wire::Downlink::Command {
+            index: command.index,
+            mid: command.mid,
+            has_more: command.has_more,
+            fields: command.fields.into_iter().map(from_field).collect(),
+        },
+        wit::Downlink::ReportAck(ack) => {
+            wire::Downlink::ReportAck { uplink: ack.uplink, errcode: ack.errcode, has_more: ack.has_more }
+        }
+    }
+}
+
+fn from_field(field: wit::Field) -> wire::Field {
+    let value = match field.value {
+        wit::Value::Null => wire::Value::Null,
+        wit::Value::Boolean(value) => wire::Value::Boolean(value),
+        wit::Value::Integer(value) => wire::Value::Integer(value),
+        wit::Value::Number(value) => wire::Value::Number(value),
+        wit::Value::Text(value) => wire::Value::Text(value),
+        wit::Value::Bytes(value) => wire::Value::Bytes(value),
+        wit::Value::Timestamp(value) => wire::Value::Timestamp(value),
+        wit::Value::Json(value) => wire::Value::Json(value),
+    };
+    wire::Field { index: field.index, value }
+}
+
+#[inline]
+fn field(field: wire::Field) -> wit::Field {
+    let value = match field.value {
+        wire::Value::Null => wit::Value::Null,
+        wire::Value::Boolean(value) => wit::Value::Boolean(value),
+        wire::Value::Integer(value) => wit::Value::Integer(value),
+        wire::Value::Number(value) => wit::Value::Number(value),
+        wire::Value::Text(value) => wit::Value::Text(value),
+        wire::Value::Bytes(value) => wit::Value::Bytes(value),
+        wire::Value::Timestamp(value) => wit::Value::Timestamp(value),
+        wire::Value::Json(value) => wit::Value::Json(value),
+    };
+    wit::Field { index: field.index, value }
+}
+
+fn message(message: wire::Message) -> wit::Message {
+    match message {
+        wire::Message::Report(report) => wit::Message::Report(wit::Report {
+            service: report.service,
+            kind: match report.kind {
+                wire::ReportKind::Report => wit::ReportKind::Report,
+                wire::ReportKind::Event => wit::ReportKind::Event,
+            },
+            event_time: report.event_time,
+            fields: report.fields.into_iter().map(field).collect(),
+            has_more: report.has_more,
+        }),
+        wire::Message::Response(response) => wit::Message::Response(wit::Response {
+            mid: response.mid,
+            errcode: response.errcode,
+            command: response.command,
+            fields: response.fields.into_iter().map(field).collect(),
+        }),
+    }
+}
+
+fn error(error: Error) -> wit::CodecError {
+    let kind = match error.kind {
+        ErrorKind::Truncated => wit::ErrorKind::Truncated,
+        ErrorKind::Checksum => wit::ErrorKind::Checksum,
+        ErrorKind::UnsupportedVersion => wit::ErrorKind::UnsupportedVersion,
+        ErrorKind::BadField => wit::ErrorKind::BadField,
+        ErrorKind::UnknownCommand => wit::ErrorKind::UnknownCommand,
+        ErrorKind::BadParameter => wit::ErrorKind::BadParameter,
+        ErrorKind::Unsupported => wit::ErrorKind::Unsupported,
+        ErrorKind::Other => wit::ErrorKind::Other,
+    };
+    wit::CodecError { kind, detail: error.detail.into_owned(), offset: error.offset }
+}
+
+fn description(description: wire::Description) -> wit::Description {
+    let fields = |list: &[wire::FieldDescription]| {
+        list.iter()
+            .map(|field| wit::FieldDescription { name: field.name.to_owned(), value_type: value_type(field.value_type) })
+            .collect()
+    };
+    wit::Description {
+        name: description.name.to_owned(),
+        version: description.version.to_owned(),
+        services: description
+            .services
+            .iter()
+            .map(|service| wit::ServiceDescription { id: service.id.to_owned(), properties: fields(service.properties) })
+            .collect(),
+        commands: description
+            .commands
+            .iter()
+            .map(|command| wit::CommandDescription {
+                service: command.service.to_owned(),
+                name: command.name.to_owned(),
+                params: fields(command.params),
+                response: fields(command.response),
+            })
+            .collect(),
+    }
+}
+
+fn value_type(value_type: wire::ValueType) -> wit::ValueType {
+    match value_type {
+        wire::ValueType::Boolean => wit::ValueType::Boolean,
+        wire::ValueType::Integer => wit::ValueType::Integer,
+        wire::ValueType::Number => wit::ValueType::Number,
+        wire::ValueType::Text => wit::ValueType::Text,
+        wire::ValueType::Bytes => wit::ValueType::Bytes,
+        wire::ValueType::Timestamp => wit::ValueType::Timestamp,
+        wire::ValueType::Json => wit::ValueType::Json,
+    }
+}
