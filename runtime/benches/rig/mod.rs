@@ -19,18 +19,18 @@ use codecgate::store::{Commit, Expect, Write};
 use tokio::net::UdpSocket;
 
 /// The repository's root.
-pub fn root() -> PathBuf {
+pub(crate) fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }
 
 /// Builds the water meter's codec through the path that authors use.
-pub fn water_meter() -> Vec<u8> {
+pub(crate) fn water_meter() -> Vec<u8> {
     let built = codecgate::cli::build::build_component(&root().join("plugins/water-meter"), &root().join("target/codecs"));
     std::fs::read(built.unwrap()).unwrap()
 }
 
 /// A gateway on a free port with its own data folder.
-pub async fn gateway(data: &Path, change: impl FnOnce(&mut Config)) -> Gateway {
+pub(crate) async fn gateway(data: &Path, change: impl FnOnce(&mut Config)) -> Gateway {
     let mut config = Config { data_dir: data.to_owned(), ..Config::default() };
     config.coap.listen = "127.0.0.1:0".parse().unwrap();
     config.http.listen = "127.0.0.1:0".parse().unwrap();
@@ -40,7 +40,7 @@ pub async fn gateway(data: &Path, change: impl FnOnce(&mut Config)) -> Gateway {
 }
 
 /// Adds the product `WM20` (as `model`) with its codec.
-pub async fn product(gateway: &Gateway, component: &[u8], model: &str) -> ProductId {
+pub(crate) async fn product(gateway: &Gateway, component: &[u8], model: &str) -> ProductId {
     let text = std::fs::read_to_string(root().join("plugins/water-meter/profile.json")).unwrap();
     let mut document: serde_json::Value = serde_json::from_str(&text).unwrap();
     document["model"] = model.into();
@@ -53,7 +53,7 @@ pub async fn product(gateway: &Gateway, component: &[u8], model: &str) -> Produc
 }
 
 /// Adds a device.
-pub async fn device(gateway: &Gateway, product: ProductId, endpoint: &str) -> DeviceId {
+pub(crate) async fn device(gateway: &Gateway, product: ProductId, endpoint: &str) -> DeviceId {
     let store = &gateway.parts().store;
     let id = store.next_device_id();
     let device = Device {
@@ -70,15 +70,15 @@ pub async fn device(gateway: &Gateway, product: ProductId, endpoint: &str) -> De
 }
 
 /// A device's side of the wire.
-pub struct Wire {
-    pub socket: UdpSocket,
+pub(crate) struct Wire {
+    pub(crate) socket: UdpSocket,
     token: Vec<u8>,
     mid: u16,
 }
 
 impl Wire {
     /// Registers and answers the Observe of /19/0/0.
-    pub async fn register(server: SocketAddr, endpoint: &str) -> Self {
+    pub(crate) async fn register(server: SocketAddr, endpoint: &str) -> Self {
         let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
         socket.connect(server).await.unwrap();
         let mut request = Packet::new();
@@ -111,14 +111,14 @@ impl Wire {
     }
 
     /// A device of the echo, which knows no registration.
-    pub async fn unregistered(server: SocketAddr) -> Self {
+    pub(crate) async fn unregistered(server: SocketAddr) -> Self {
         let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
         socket.connect(server).await.unwrap();
         Self { socket, token: vec![7; 8], mid: 100 }
     }
 
     /// The next confirmable notify with this payload.
-    pub fn notify(&mut self, payload: &[u8]) -> Vec<u8> {
+    pub(crate) fn notify(&mut self, payload: &[u8]) -> Vec<u8> {
         self.mid = self.mid.wrapping_add(1);
         let mut notify = Packet::new();
         notify.header.set_type(MessageType::Confirmable);
@@ -134,22 +134,22 @@ impl Wire {
 }
 
 /// A frame of the water meter.
-pub const FRAME: &str = include_str!("frame.hex");
+pub(crate) const FRAME: &str = include_str!("frame.hex");
 
 /// What a run of load showed.
-pub struct Load {
+pub(crate) struct Load {
     /// Acknowledged uplinks per second.
-    pub rate: f64,
+    pub(crate) rate: f64,
     /// Time to the acknowledgement.
-    pub p50: Duration,
+    pub(crate) p50: Duration,
     /// Time to the acknowledgement.
-    pub p99: Duration,
+    pub(crate) p99: Duration,
     /// Datagrams sent again because nothing came within 2 s.
-    pub resent: u64,
+    pub(crate) resent: u64,
 }
 
 /// Every wire sends, waits for the acknowledgement, sends again, for `time`. `pause` slows each device down.
-pub async fn drive(wires: &mut Vec<Wire>, time: Duration, pause: Option<Duration>) -> Load {
+pub(crate) async fn drive(wires: &mut Vec<Wire>, time: Duration, pause: Option<Duration>) -> Load {
     let payload = hex::decode(FRAME.trim()).unwrap();
     let over = Arc::new(AtomicBool::new(false));
     let resent = Arc::new(AtomicU64::new(0));
@@ -201,7 +201,7 @@ pub async fn drive(wires: &mut Vec<Wire>, time: Duration, pause: Option<Duration
 }
 
 /// A bare UDP server: parses with coap-lite, answers with coap-lite, nothing else. Runs until the process ends.
-pub fn echo() -> SocketAddr {
+pub(crate) fn echo() -> SocketAddr {
     let socket = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
     let address = socket.local_addr().unwrap();
     socket2::SockRef::from(&socket).set_recv_buffer_size(8 << 20).unwrap();
@@ -226,7 +226,7 @@ pub fn echo() -> SocketAddr {
 }
 
 /// The middle one.
-pub fn median(mut values: Vec<f64>) -> f64 {
+pub(crate) fn median(mut values: Vec<f64>) -> f64 {
     values.sort_unstable_by(f64::total_cmp);
     values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
 }

@@ -36,7 +36,10 @@ pub(super) fn api_keys(data: &Path, configured: &[Secret]) -> anyhow::Result<Vec
 }
 
 /// Randomness for tokens, locations and jitter.
-pub(super) fn seed() -> anyhow::Result<[u8; 32]> {
+///
+/// # Errors
+/// The system gives none.
+pub fn seed() -> anyhow::Result<[u8; 32]> {
     let mut seed = [0_u8; 32];
     fill(&mut seed)?;
     Ok(seed)

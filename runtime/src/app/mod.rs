@@ -6,6 +6,8 @@
 mod key;
 mod tasks;
 
+pub use key::seed;
+
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -92,7 +94,7 @@ impl Gateway {
             ShardsConfig { count: config.workers, queue: SHARD_QUEUE, awake_ms: AWAKE_MS, span_ms: span_ms(config) + AWAKE_MS };
         let (shards, router) = Shards::start(&shards_config, (store.clone(), Arc::clone(&catalog)), &host, &answers)?;
 
-        let mut server = Server::new(config.server_config(), key::seed()?);
+        let mut server = Server::new(config.server_config(), seed()?);
         server.restore(clock::monotonic(), now, store.registrations()?);
         let (stop, stopping) = watch::channel(false);
         let sink = router.clone();
