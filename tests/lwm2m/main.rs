@@ -1,6 +1,8 @@
 //! The LwM2M server against simulated devices, in virtual time: what must hold whatever the network does.
 
+#[cfg(test)]
 mod bytes;
+#[cfg(test)]
 mod world;
 
 use std::time::Duration;
@@ -10,7 +12,7 @@ use codecgate::lwm2m::{Occurrence, ServerConfig};
 use codecgate::model::PowerMode;
 use codecgate::simulate::{DeviceConfig, Happening};
 
-use world::{Weather, World, check, id};
+use world::{Weather, World, acknowledged_and_lost, assert_reports, check, id, payload};
 
 /// A device that resends for up to 189 s, within the lifetime of an exchange.
 fn stubborn(mode: PowerMode) -> DeviceConfig {
@@ -20,38 +22,6 @@ fn stubborn(mode: PowerMode) -> DeviceConfig {
 
 fn all_modes() -> Vec<DeviceConfig> {
     [PowerMode::Psm, PowerMode::Edrx, PowerMode::Drx, PowerMode::Drx].map(stubborn).into()
-}
-
-fn payload(n: u32) -> Vec<u8> {
-    n.to_be_bytes().to_vec()
-}
-
-/// Reports that a device counts as acknowledged, and as lost.
-fn acknowledged_and_lost(world: &World, index: usize) -> (Vec<u32>, Vec<u32>) {
-    let (mut acknowledged, mut lost) = (Vec::new(), Vec::new());
-    for happening in &world.devices[index].happenings {
-        match happening {
-            Happening::Acknowledged { n } => acknowledged.push(*n),
-            Happening::Lost { n } => lost.push(*n),
-            _ => {}
-        }
-    }
-    (acknowledged, lost)
-}
-
-/// Every acknowledged report is stored once, every other at most once, in order; every report is acknowledged or told lost.
-fn assert_reports(world: &World, reports: u32) {
-    for index in 0..world.devices.len() {
-        let (acknowledged, lost) = acknowledged_and_lost(world, index);
-        let stored = world.stored(index);
-        assert!(stored.is_sorted() && stored.windows(2).all(|pair| pair[0] != pair[1]), "device {index}: {stored:?}");
-        for n in &acknowledged {
-            assert!(stored.contains(&payload(*n)), "device {index}: report {n} was acknowledged and is not stored");
-        }
-        let mut ended = [acknowledged, lost].concat();
-        ended.sort_unstable();
-        assert_eq!(ended, (0..reports).collect::<Vec<_>>(), "device {index}: reports that ended");
-    }
 }
 
 #[test]

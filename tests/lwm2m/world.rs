@@ -28,20 +28,10 @@ pub(crate) struct Weather {
 }
 
 impl Weather {
-    pub(crate) const FAIR: Self = Self {
-        loss: 0.0,
-        duplicates: 0.0,
-        delay: Duration::from_millis(50),
-        forget: 0.0,
-        commit: Duration::from_millis(10),
-    };
-    pub(crate) const FOUL: Self = Self {
-        loss: 0.3,
-        duplicates: 0.2,
-        delay: Duration::from_secs(3),
-        forget: 0.1,
-        commit: Duration::from_secs(2),
-    };
+    pub(crate) const FAIR: Self =
+        Self { loss: 0.0, duplicates: 0.0, delay: Duration::from_millis(50), forget: 0.0, commit: Duration::from_millis(10) };
+    pub(crate) const FOUL: Self =
+        Self { loss: 0.3, duplicates: 0.2, delay: Duration::from_secs(3), forget: 0.1, commit: Duration::from_secs(2) };
     pub(crate) const CUT: Self = Self { loss: 1.0, ..Self::FAIR };
 }
 
@@ -111,7 +101,11 @@ impl World {
         let devices = devices.into_iter().enumerate().map(|(index, config)| {
             let config = DeviceConfig { endpoint: format!("meter-{index}"), ..config };
             let address = format!("10.0.{}.{}:5683", index / 200, index % 200 + 1).parse().unwrap();
-            Simulated { device: Device::new(config, seed_of(seed, index as u8)), address, happenings: Vec::new() }
+            Simulated {
+                device: Device::new(config, seed_of(seed, u8::try_from(index).unwrap())),
+                address,
+                happenings: Vec::new(),
+            }
         });
         let now = Instant::now();
         Self {
@@ -319,5 +313,38 @@ impl World {
     fn schedule(&mut self, at: Instant, arrival: Arrival) {
         self.next += 1;
         self.arrivals.insert((at, self.next), arrival);
+    }
+}
+
+/// The payload of report n.
+pub(crate) fn payload(n: u32) -> Vec<u8> {
+    n.to_be_bytes().to_vec()
+}
+
+/// Reports that a device counts as acknowledged, and as lost.
+pub(crate) fn acknowledged_and_lost(world: &World, index: usize) -> (Vec<u32>, Vec<u32>) {
+    let (mut acknowledged, mut lost) = (Vec::new(), Vec::new());
+    for happening in &world.devices[index].happenings {
+        match happening {
+            Happening::Acknowledged { n } => acknowledged.push(*n),
+            Happening::Lost { n } => lost.push(*n),
+            _ => {}
+        }
+    }
+    (acknowledged, lost)
+}
+
+/// Every acknowledged report is stored once, every other at most once, in order; every report is acknowledged or told lost.
+pub(crate) fn assert_reports(world: &World, reports: u32) {
+    for index in 0..world.devices.len() {
+        let (acknowledged, lost) = acknowledged_and_lost(world, index);
+        let stored = world.stored(index);
+        assert!(stored.is_sorted() && stored.windows(2).all(|pair| pair[0] != pair[1]), "device {index}: {stored:?}");
+        for n in &acknowledged {
+            assert!(stored.contains(&payload(*n)), "device {index}: report {n} was acknowledged and is not stored");
+        }
+        let mut ended = [acknowledged, lost].concat();
+        ended.sort_unstable();
+        assert_eq!(ended, (0..reports).collect::<Vec<_>>(), "device {index}: reports that ended");
     }
 }

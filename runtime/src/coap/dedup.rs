@@ -6,8 +6,8 @@
 //! same address, or one that restarted with the same message id, says something else.
 
 use std::collections::HashMap;
-use std::hash::{BuildHasher, Hasher};
-use std::net::SocketAddr;
+use std::hash::{BuildHasher, Hash, Hasher};
+use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use super::hash::KeyedState;
@@ -17,12 +17,23 @@ pub const EXCHANGE_LIFETIME: Duration = Duration::from_secs(247);
 /// How long a non-confirmable message may come again (RFC 7252 4.8.2).
 pub const NON_LIFETIME: Duration = Duration::from_secs(145);
 
-/// Names one message.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+/// A generation takes messages for this long.
+const TURN_MS: u64 = 247_000;
+
+/// Names one message. Half the size of the address type it is made from: there are as many as messages in four minutes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Key {
-    peer: SocketAddr,
+    address: [u8; 16],
+    port: u16,
     mid: u16,
     fingerprint: u32,
+}
+
+impl Hash for Key {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write_u128(u128::from_ne_bytes(self.address));
+        state.write_u64(u64::from(self.port) << 48 | u64::from(self.mid) << 32 | u64::from(self.fingerprint));
+    }
 }
 
 /// What is known of a duplicate.
@@ -36,7 +47,8 @@ pub enum Seen<'a> {
 
 #[derive(Debug)]
 struct Heard {
-    until: Instant,
+    /// Milliseconds after the first message of all.
+    until_ms: u64,
     reply: Option<Box<[u8]>>,
 }
 
@@ -45,7 +57,8 @@ struct Heard {
 pub struct Dedup {
     young: HashMap<Key, Heard, KeyedState>,
     old: HashMap<Key, Heard, KeyedState>,
-    turned: Option<Instant>,
+    origin: Option<Instant>,
+    turned_ms: u64,
     half: usize,
     state: KeyedState,
 }
@@ -55,7 +68,7 @@ impl Dedup {
     #[must_use]
     pub fn new(entries: usize, state: KeyedState) -> Self {
         let table = || HashMap::with_hasher(state);
-        Self { young: table(), old: table(), turned: None, half: (entries / 2).max(1), state }
+        Self { young: table(), old: table(), origin: None, turned_ms: 0, half: (entries / 2).max(1), state }
     }
 
     /// The name of a message that came now.
@@ -64,27 +77,40 @@ impl Dedup {
         let mut hasher = self.state.build_hasher();
         hasher.write(datagram);
         let [a, b, c, d, ..] = hasher.finish().to_be_bytes();
-        Key { peer, mid, fingerprint: u32::from_be_bytes([a, b, c, d]) }
+        let address = match peer.ip() {
+            IpAddr::V4(address) => address.to_ipv6_mapped().octets(),
+            IpAddr::V6(address) => address.octets(),
+        };
+        Key { address, port: peer.port(), mid, fingerprint: u32::from_be_bytes([a, b, c, d]) }
+    }
+
+    fn ms(&self, now: Instant) -> u64 {
+        let since = self.origin.map(|origin| now.saturating_duration_since(origin)).unwrap_or_default();
+        u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
     }
 
     /// Was it heard before, within its lifetime?
     #[must_use]
     pub fn find(&self, now: Instant, key: &Key) -> Option<Seen<'_>> {
-        let heard = self.young.get(key).or_else(|| self.old.get(key)).filter(|heard| now < heard.until)?;
+        let heard = self.young.get(key).or_else(|| self.old.get(key))?;
+        if self.ms(now) >= heard.until_ms {
+            return None;
+        }
         Some(heard.reply.as_deref().map_or(Seen::Open, Seen::Answered))
     }
 
     /// Remembers a message that is being worked on. True when a generation was turned: time to sweep what refers to it.
     pub fn open(&mut self, now: Instant, key: Key, lifetime: Duration) -> bool {
-        let turned = *self.turned.get_or_insert(now);
-        let turn = self.young.len() >= self.half || now.saturating_duration_since(turned) >= EXCHANGE_LIFETIME;
+        self.origin.get_or_insert(now);
+        let (now_ms, lifetime_ms) = (self.ms(now), u64::try_from(lifetime.as_millis()).unwrap_or(u64::MAX));
+        let turn = self.young.len() >= self.half || now_ms - self.turned_ms.min(now_ms) >= TURN_MS;
         if turn {
-            std::mem::swap(&mut self.young, &mut self.old);
-            self.young = HashMap::with_hasher(self.state);
-            self.turned = Some(now);
+            let expected = self.young.len().min(self.half);
+            self.old = std::mem::replace(&mut self.young, HashMap::with_capacity_and_hasher(expected, self.state));
+            self.turned_ms = now_ms;
         }
         self.old.remove(&key);
-        self.young.insert(key, Heard { until: now + lifetime, reply: None });
+        self.young.insert(key, Heard { until_ms: now_ms.saturating_add(lifetime_ms), reply: None });
         turn
     }
 

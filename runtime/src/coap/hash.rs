@@ -63,6 +63,10 @@ impl Hasher for KeyedHasher {
         self.state = fold(self.state ^ word, self.factor).wrapping_add(self.factor);
     }
 
+    fn write_u128(&mut self, word: u128) {
+        self.write(&word.to_ne_bytes());
+    }
+
     fn write_u8(&mut self, byte: u8) {
         self.write_u64(u64::from(byte));
     }

@@ -61,12 +61,6 @@ impl Confirmable {
         self.deadline
     }
 
-    /// Has it been sent more than once?
-    #[must_use]
-    pub fn is_resent(&self) -> bool {
-        self.left < self.max
-    }
-
     /// The other side has it, its response is still to come: no more resends, patience until the whole span ends.
     pub fn acknowledged(&mut self) {
         self.left = 0;

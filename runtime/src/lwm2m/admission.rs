@@ -105,11 +105,8 @@ impl Server {
         observation: Observation,
     ) -> Option<Slot> {
         let (location, token) = (unspell(&registration.location)?, unspell(&registration.token)?);
-        let earlier = [
-            self.roster.by_device(registration.device),
-            self.roster.by_token(token),
-            self.roster.by_location(location),
-        ];
+        let earlier =
+            [self.roster.by_device(registration.device), self.roster.by_token(token), self.roster.by_location(location)];
         for slot in earlier.into_iter().flatten() {
             self.take_out(slot);
         }

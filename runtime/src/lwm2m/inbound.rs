@@ -28,9 +28,7 @@ impl Server {
             ((Some("rd"), Some(location), None), Code::POST) if !location.is_empty() => {
                 self.update(wall, key, arrival, location, &message)
             }
-            ((Some("rd"), Some(location), None), Code::DELETE) if !location.is_empty() => {
-                self.deregister(key, arrival, location)
-            }
+            ((Some("rd"), Some(location), None), Code::DELETE) if !location.is_empty() => self.deregister(key, arrival, location),
             ((Some("rd"), _, None), _) => Err(refusal(Code::METHOD_NOT_ALLOWED, "")),
             ((Some(".well-known"), Some("core"), None), Code::GET) => self.discover(&arrival, &message),
             ((Some(".well-known"), Some("core"), None), _) => Err(refusal(Code::METHOD_NOT_ALLOWED, "")),
@@ -71,21 +69,13 @@ impl Server {
         if let Some(ticket) = self.open(key, arrival, What::Register) {
             let (location, token) = (spell(location), spell(token));
             let peer = arrival.peer;
-            let request =
-                RegisterRequest { ticket, endpoint, peer, lifetime_s, version, binding, objects, location, token };
+            let request = RegisterRequest { ticket, endpoint, peer, lifetime_s, version, binding, objects, location, token };
             self.occur(Occurrence::Register(request));
         }
         Ok(())
     }
 
-    fn update(
-        &mut self,
-        wall: Timestamp,
-        key: Key,
-        arrival: Arrival,
-        location: &str,
-        message: &Message,
-    ) -> Result<(), Refusal> {
+    fn update(&mut self, wall: Timestamp, key: Key, arrival: Arrival, location: &str, message: &Message) -> Result<(), Refusal> {
         let (location, slot) = self.locate(location)?;
         let Update { lifetime_s, binding, objects } = Update::read(message)?;
         let Some(mut registration) = self.roster.entry(slot).map(super::roster::Entry::registration) else { return Ok(()) };
@@ -129,7 +119,8 @@ impl Server {
             self.acknowledge(key, &arrival);
             return self.finish(arrival.at, slot, Ending::Response(message.code, message.observe));
         }
-        let first = self.roster.entry(slot).is_some_and(|entry| matches!(entry.observation, Observation::Wanted | Observation::Absent));
+        let first =
+            self.roster.entry(slot).is_some_and(|entry| matches!(entry.observation, Observation::Wanted | Observation::Absent));
         let asked = self.current_purpose(slot) == Some(Purpose::Observe);
         if asked {
             self.finish(arrival.at, slot, Ending::Response(message.code, message.observe));

@@ -16,7 +16,7 @@ use crate::coap::{Code, Timing};
 use crate::model::PowerMode;
 
 pub use device::Device;
-pub use run::{Reported, SimulatedDevice, run};
+pub use run::{MakePayload, Reported, SimulatedDevice, TakeDownlink, run};
 
 /// What kind of device it is.
 #[derive(Debug, Clone)]

@@ -16,16 +16,21 @@ use super::{Device, DeviceConfig, Happening};
 /// How long a leaving device waits for the answer.
 const FAREWELL: Duration = Duration::from_secs(3);
 
+/// Makes the payload of report n, from 0.
+pub type MakePayload = Box<dyn FnMut(u32) -> Vec<u8> + Send>;
+/// Takes a downlink; what it returns is reported at once, such as the response to a command.
+pub type TakeDownlink = Box<dyn FnMut(&[u8]) -> Vec<Vec<u8>> + Send>;
+
 /// A device and what it says.
 pub struct SimulatedDevice {
     /// What kind of device.
     pub config: DeviceConfig,
     /// Reports this often, the first one at once.
     pub period: Duration,
-    /// Makes the payload of report n, from 0.
-    pub payload: Box<dyn FnMut(u32) -> Vec<u8> + Send>,
-    /// Takes a downlink; what it returns is reported at once, such as the response to a command.
-    pub on_downlink: Box<dyn FnMut(&[u8]) -> Vec<Vec<u8>> + Send>,
+    /// What it reports.
+    pub payload: MakePayload,
+    /// What it answers.
+    pub on_downlink: TakeDownlink,
     /// Deregisters when it is stopped, instead of falling silent.
     pub deregister: bool,
 }
@@ -61,7 +66,8 @@ pub async fn run(
     let mut tasks = JoinSet::new();
     for (place, device) in devices.into_iter().enumerate() {
         let seed = *blake3::Hasher::new_keyed(&seed).update(&place.to_le_bytes()).finalize().as_bytes();
-        let local: SocketAddr = if server.is_ipv4() { (Ipv4Addr::UNSPECIFIED, 0).into() } else { (Ipv6Addr::UNSPECIFIED, 0).into() };
+        let local: SocketAddr =
+            if server.is_ipv4() { (Ipv4Addr::UNSPECIFIED, 0).into() } else { (Ipv6Addr::UNSPECIFIED, 0).into() };
         let socket = UdpSocket::bind(local).await?;
         socket.connect(server).await?;
         tasks.spawn(live(socket, seed, device, watcher.clone(), stop.clone()));
@@ -134,7 +140,12 @@ async fn speak(
     }
 }
 
-async fn farewell(socket: &UdpSocket, device: &mut Device, endpoint: &Arc<str>, watcher: &mpsc::Sender<Reported>) -> io::Result<()> {
+async fn farewell(
+    socket: &UdpSocket,
+    device: &mut Device,
+    endpoint: &Arc<str>,
+    watcher: &mpsc::Sender<Reported>,
+) -> io::Result<()> {
     let mut buffer = vec![0; 2_048];
     device.leave(Instant::now().into_std());
     loop {
