@@ -72,7 +72,27 @@ impl fmt::Display for Timestamp {
         let (year, month, day) = civil_from_days(self.0 / DAY_MS);
         let rest = self.0 % DAY_MS;
         let (hour, minute, second, milli) = (rest / 3_600_000, rest / 60_000 % 60, rest / 1_000 % 60, rest % 1_000);
-        write!(f, "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{milli:03}Z")
+        if year > 9_999 {
+            return write!(f, "{year}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{milli:03}Z");
+        }
+        // Every event prints a time or two: digits in place cost a tenth of seven formatted numbers.
+        let mut text = *b"0000-00-00T00:00:00.000Z";
+        put_digits(&mut text[0..4], year);
+        put_digits(&mut text[5..7], month);
+        put_digits(&mut text[8..10], day);
+        put_digits(&mut text[11..13], hour);
+        put_digits(&mut text[14..16], minute);
+        put_digits(&mut text[17..19], second);
+        put_digits(&mut text[20..23], milli);
+        f.write_str(std::str::from_utf8(&text).unwrap_or_default())
+    }
+}
+
+/// The last digits of a number, as many as there is place.
+fn put_digits(place: &mut [u8], mut value: u64) {
+    for digit in place.iter_mut().rev() {
+        *digit = b'0' + u8::try_from(value % 10).unwrap_or(0);
+        value /= 10;
     }
 }
 
@@ -131,6 +151,8 @@ mod tests {
             assert_eq!(Timestamp::parse(text), Ok(Timestamp(ms)), "{text}");
             assert_eq!(Timestamp(ms).to_string(), text);
         }
+        assert_eq!(Timestamp(253_402_300_799_999).to_string(), "9999-12-31T23:59:59.999Z");
+        assert_eq!(Timestamp(253_402_300_800_000).to_string(), "10000-01-01T00:00:00.000Z");
         assert_eq!(Timestamp::parse("20151212T121212Z"), Timestamp::parse("2015-12-12T12:12:12Z"));
     }
 

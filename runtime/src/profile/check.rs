@@ -9,7 +9,7 @@ use serde_json::{Number, Value as Json};
 
 use crate::model::{Timestamp, Value, ValueType};
 
-use super::document::{DataType, FieldSpec};
+use super::document::{FieldSpec, FieldType};
 use super::json_text::push_text;
 use super::structure::value_validator;
 
@@ -22,7 +22,7 @@ pub(super) struct Check {
     pub(super) name: String,
     /// `"name":`, escaped: what goes in front of the value.
     pub(super) key: String,
-    pub(super) data_type: DataType,
+    pub(super) field_type: FieldType,
     /// What the codec promised.
     pub(super) promised: ValueType,
     pub(super) required: bool,
@@ -62,8 +62,8 @@ pub(super) type Sink<'a> = dyn FnMut(&'static str, String) + 'a;
 impl Check {
     /// Compiles a field. `None` if its `schema` is none, which `meaning` told before.
     pub(super) fn compile(spec: &FieldSpec) -> Option<Self> {
-        let data_type = spec.data_type;
-        let numeric = data_type.is_numeric();
+        let field_type = spec.field_type;
+        let numeric = field_type.is_numeric();
         let number = |limit: &Option<Number>| limit.as_ref().and_then(Number::as_f64).filter(|_| numeric);
         let bound = |limit: &Option<Number>, round: fn(f64) -> f64| {
             let number = number(limit)?;
@@ -71,24 +71,24 @@ impl Check {
             Some(Bound { integer: exact.unwrap_or_else(|| saturate(round(number))), number })
         };
         // A whole-number step of 1 on whole numbers excludes nothing.
-        let whole = matches!(data_type, DataType::Int | DataType::Long);
+        let whole = matches!(field_type, FieldType::Int | FieldType::Long);
         let step = number(&spec.step).filter(|step| *step > 0.0 && !(whole && (step - 1.0).abs() < f64::EPSILON));
-        let schema = spec.schema.as_ref().filter(|_| data_type == DataType::JsonObject);
+        let schema = spec.schema.as_ref().filter(|_| field_type == FieldType::JsonObject);
         let schema = schema.map(value_validator).transpose().ok()?.map(Arc::new);
         let mut key = String::with_capacity(spec.name.len() + 3);
         push_text(&mut key, &spec.name);
         key.push(':');
-        let allowed = matches!(data_type, DataType::Enum | DataType::String).then(|| spec.enum_values.clone()).flatten();
+        let allowed = matches!(field_type, FieldType::Enum | FieldType::String).then(|| spec.enum_values.clone()).flatten();
         Some(Self {
             name: spec.name.clone(),
             key,
-            data_type,
-            promised: natural_type(data_type),
+            field_type,
+            promised: natural_type(field_type),
             required: spec.required,
             least: bound(&spec.min, f64::ceil),
             most: bound(&spec.max, f64::floor),
             step,
-            max_length: spec.max_length.filter(|_| data_type.has_length()).and_then(|most| usize::try_from(most).ok()),
+            max_length: spec.max_length.filter(|_| field_type.has_length()).and_then(|most| usize::try_from(most).ok()),
             allowed: allowed.filter(|values| !values.is_empty()),
             schema,
         })
@@ -96,7 +96,7 @@ impl Check {
 
     /// The same field, promised by a codec with this type. `None` if the type cannot carry it.
     pub(super) fn promised_as(&self, value_type: ValueType) -> Option<Self> {
-        carries(value_type, self.data_type).then(|| Self { promised: value_type, ..self.clone() })
+        carries(value_type, self.field_type).then(|| Self { promised: value_type, ..self.clone() })
     }
 
     /// Holds a value against the limits. The value has the promised type. JSON text is examined by [`Check::inspect_json`].
@@ -116,7 +116,7 @@ impl Check {
     }
 
     fn inspect_integer(&self, value: i64, sink: &mut Sink<'_>) {
-        if self.data_type == DataType::Decimal {
+        if self.field_type == FieldType::Decimal {
             #[expect(clippy::cast_precision_loss, reason = "limits of decimals are f64; the value itself is not changed")]
             return self.inspect_number(value as f64, sink);
         }
@@ -176,7 +176,7 @@ impl Check {
             let shown: Vec<&str> = allowed.iter().take(12).map(String::as_str).collect();
             sink(violation::ENUM, format!("not one of: {}", shown.join(", ")));
         }
-        if self.data_type == DataType::DateTime && Timestamp::parse(text).is_err() {
+        if self.field_type == FieldType::DateTime && Timestamp::parse(text).is_err() {
             sink(violation::FORMAT, "no time: expected 2024-01-31T12:00:00Z or 20240131T120000Z".to_owned());
         }
     }
@@ -191,12 +191,12 @@ impl Check {
 
     /// Holds a structured value against the type and the profile's schema. `text` is its compact form.
     pub(super) fn inspect_json(&self, value: &Json, text: &str, sink: &mut Sink<'_>) {
-        let fits = match self.data_type {
-            DataType::StringList => value.as_array().is_some_and(|list| list.iter().all(Json::is_string)),
+        let fits = match self.field_type {
+            FieldType::StringList => value.as_array().is_some_and(|list| list.iter().all(Json::is_string)),
             _ => value.is_object() || value.is_array(),
         };
         if !fits {
-            let wanted = if self.data_type == DataType::StringList { "an array of texts" } else { "an object or an array" };
+            let wanted = if self.field_type == FieldType::StringList { "an array of texts" } else { "an object or an array" };
             sink(violation::FORMAT, format!("expected {wanted}"));
         }
         if self.max_length.is_some_and(|most| text.len() > most) {
@@ -220,33 +220,33 @@ fn saturate(value: f64) -> i64 {
 }
 
 /// The type in which a value without a codec is held.
-fn natural_type(data_type: DataType) -> ValueType {
-    match data_type {
-        DataType::Int | DataType::Long => ValueType::Integer,
-        DataType::Decimal => ValueType::Number,
-        DataType::String | DataType::DateTime | DataType::Enum => ValueType::Text,
-        DataType::JsonObject | DataType::StringList => ValueType::Json,
-        DataType::Boolean => ValueType::Boolean,
-        DataType::Bytes => ValueType::Bytes,
+fn natural_type(field_type: FieldType) -> ValueType {
+    match field_type {
+        FieldType::Int | FieldType::Long => ValueType::Integer,
+        FieldType::Decimal => ValueType::Number,
+        FieldType::String | FieldType::DateTime | FieldType::Enum => ValueType::Text,
+        FieldType::JsonObject | FieldType::StringList => ValueType::Json,
+        FieldType::Boolean => ValueType::Boolean,
+        FieldType::Bytes => ValueType::Bytes,
     }
 }
 
 /// Whether a codec's type can carry a profile's type without guessing.
-pub(super) fn carries(promised: ValueType, data_type: DataType) -> bool {
-    use DataType as D;
+pub(super) fn carries(promised: ValueType, field_type: FieldType) -> bool {
+    use FieldType as D;
     match promised {
-        ValueType::Boolean => matches!(data_type, D::Boolean | D::Int),
-        ValueType::Integer => matches!(data_type, D::Int | D::Long | D::Decimal),
-        ValueType::Number => data_type == D::Decimal,
-        ValueType::Text => matches!(data_type, D::String | D::Enum | D::DateTime),
-        ValueType::Bytes => matches!(data_type, D::Bytes | D::String),
-        ValueType::Timestamp => data_type == D::DateTime,
-        ValueType::Json => matches!(data_type, D::JsonObject | D::StringList),
+        ValueType::Boolean => matches!(field_type, D::Boolean | D::Int),
+        ValueType::Integer => matches!(field_type, D::Int | D::Long | D::Decimal),
+        ValueType::Number => field_type == D::Decimal,
+        ValueType::Text => matches!(field_type, D::String | D::Enum | D::DateTime),
+        ValueType::Bytes => matches!(field_type, D::Bytes | D::String),
+        ValueType::Timestamp => field_type == D::DateTime,
+        ValueType::Json => matches!(field_type, D::JsonObject | D::StringList),
     }
 }
 
 /// The codec types that can carry a profile's type, for messages.
-pub(super) fn carriers(data_type: DataType) -> String {
+pub(super) fn carriers(field_type: FieldType) -> String {
     const ALL: [ValueType; 7] = [
         ValueType::Boolean,
         ValueType::Integer,
@@ -256,7 +256,7 @@ pub(super) fn carriers(data_type: DataType) -> String {
         ValueType::Timestamp,
         ValueType::Json,
     ];
-    let fitting: Vec<&str> = ALL.into_iter().filter(|one| carries(*one, data_type)).map(word).collect();
+    let fitting: Vec<&str> = ALL.into_iter().filter(|one| carries(*one, field_type)).map(word).collect();
     fitting.join(" or ")
 }
 

@@ -79,7 +79,7 @@ pub struct FieldSpec {
     pub name: String,
     /// Type.
     #[serde(rename = "type")]
-    pub data_type: DataType,
+    pub field_type: FieldType,
     /// Whether every report must have it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub required: bool,
@@ -127,7 +127,7 @@ pub struct Layout {
 /// Types of a profile: the union of the platforms' (REFERENCE A.4.3) and raw bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub enum DataType {
+pub enum FieldType {
     /// Whole number; also a truth value as 0 or 1. Its width is not checked: devices put 32-bit counters in it.
     Int,
     /// Whole number.
@@ -150,7 +150,7 @@ pub enum DataType {
     Bytes,
 }
 
-impl DataType {
+impl FieldType {
     /// The word in the document.
     #[must_use]
     pub fn as_str(self) -> &'static str {
@@ -171,7 +171,7 @@ impl DataType {
     /// The type that the document's word names.
     #[must_use]
     pub fn named(word: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|data_type| data_type.as_str() == word)
+        Self::ALL.into_iter().find(|field_type| field_type.as_str() == word)
     }
 
     /// All types.

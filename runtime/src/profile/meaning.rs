@@ -7,7 +7,7 @@ use std::collections::HashMap;
 
 use serde_json::Value as Json;
 
-use super::document::DataType;
+use super::document::FieldType;
 use super::mistake::{At, Findings, code, quote};
 use super::structure::value_validator;
 
@@ -65,10 +65,10 @@ fn examine_field(at: &At, field: &Json, findings: &mut Findings) {
     if limit("step").and_then(Json::as_f64) == Some(0.0) {
         findings.warning(&at.key("step"), code::ZERO_STEP, "a step of 0 means no step", "leave it out");
     }
-    let Some(data_type) = field.get("type").and_then(Json::as_str).and_then(DataType::named) else {
+    let Some(field_type) = field.get("type").and_then(Json::as_str).and_then(FieldType::named) else {
         return;
     };
-    let word = data_type.as_str();
+    let word = field_type.as_str();
     let mut idle = |key: &str, fits: bool, fix: &str| {
         if !fits && field.get(key).is_some() {
             let reason = format!("`{key}` has no effect on type {word}");
@@ -76,14 +76,14 @@ fn examine_field(at: &At, field: &Json, findings: &mut Findings) {
         }
     };
     for key in ["min", "max", "step"] {
-        idle(key, data_type.is_numeric(), "remove it, or choose type int, long or decimal");
+        idle(key, field_type.is_numeric(), "remove it, or choose type int, long or decimal");
     }
-    idle("maxLength", data_type.has_length(), "remove it, or choose type string");
-    idle("enum", matches!(data_type, DataType::Enum | DataType::String), "remove it, or choose type enum");
-    idle("schema", data_type == DataType::JsonObject, "remove it, or choose type jsonObject");
+    idle("maxLength", field_type.has_length(), "remove it, or choose type string");
+    idle("enum", matches!(field_type, FieldType::Enum | FieldType::String), "remove it, or choose type enum");
+    idle("schema", field_type == FieldType::JsonObject, "remove it, or choose type jsonObject");
 
     let values = items(field, "enum");
-    if data_type == DataType::Enum && values.is_empty() && field.get("enum").is_none_or(Json::is_array) {
+    if field_type == FieldType::Enum && values.is_empty() && field.get("enum").is_none_or(Json::is_array) {
         let fix = "add `enum` with the allowed texts, or choose type string";
         findings.error(at, code::EMPTY_ENUM, "an enum needs the list of its values", fix);
     }

@@ -222,7 +222,7 @@ codes! {
     /// A key of a vendor document is missing or has another type.
     VENDOR_KEY = "E2219",
     /// A `dataType` that does not exist.
-    UNKNOWN_DATA_TYPE = "E2220",
+    UNKNOWN_TYPE = "E2220",
     /// A limit that is no number.
     BAD_LIMIT = "E2221",
     /// Letters other than R, W, E.

@@ -27,7 +27,7 @@ mod plan_tests;
 mod tests;
 
 pub use checked::Profile;
-pub use document::{CommandSpec, DataType, FieldSpec, Layout, Service};
+pub use document::{CommandSpec, FieldSpec, FieldType, Layout, Service};
 pub use huawei::{Imported, MAX_PACKAGE_BYTES, Strictness, import_huawei};
 pub use mistake::{Mistake, Severity, code};
 pub use plan::Plan;

@@ -10,7 +10,7 @@ use serde_json::Value as Json;
 use crate::model::{Field, Timestamp, Value, ValueType};
 
 use super::check::Check;
-use super::document::DataType;
+use super::document::FieldType;
 use super::json_text::{MAX_DEPTH, is_shallow};
 use super::mistake::{At, Findings, Mistake, code, quote};
 use super::structure::shown;
@@ -52,7 +52,7 @@ pub(super) fn bind(checks: &[Check], unheard: &[String], params: &Json) -> Resul
             continue;
         };
         let Some(value) = convert(check, value, &place, &mut findings) else {
-            let reason = format!("{} does not fit type {}", shown(value), check.data_type.as_str());
+            let reason = format!("{} does not fit type {}", shown(value), check.field_type.as_str());
             findings.error(&place, code::PARAMETER_TYPE, reason, format!("write {}", wanted(check)));
             continue;
         };
@@ -70,27 +70,27 @@ pub(super) fn bind(checks: &[Check], unheard: &[String], params: &Json) -> Resul
 
 fn convert(check: &Check, given: &Json, at: &At, findings: &mut Findings) -> Option<Value> {
     let text = given.as_str();
-    match (check.data_type, check.promised) {
-        (DataType::Int, ValueType::Boolean) => match whole(given)? {
+    match (check.field_type, check.promised) {
+        (FieldType::Int, ValueType::Boolean) => match whole(given)? {
             0 => Some(Value::Boolean(false)),
             1 => Some(Value::Boolean(true)),
             _ => None,
         },
-        (DataType::Int | DataType::Long, _) => whole(given).map(Value::Integer),
-        (DataType::Decimal, ValueType::Integer) => whole(given).map(Value::Integer),
-        (DataType::Decimal, _) => number(given)?.as_f64().map(Value::Number),
-        (DataType::String | DataType::Bytes, ValueType::Bytes) => {
+        (FieldType::Int | FieldType::Long, _) => whole(given).map(Value::Integer),
+        (FieldType::Decimal, ValueType::Integer) => whole(given).map(Value::Integer),
+        (FieldType::Decimal, _) => number(given)?.as_f64().map(Value::Number),
+        (FieldType::String | FieldType::Bytes, ValueType::Bytes) => {
             base64::engine::general_purpose::STANDARD.decode(text?).ok().map(Value::Bytes)
         }
-        (DataType::DateTime, ValueType::Timestamp) => Timestamp::parse(text?).ok().map(|time| Value::Timestamp(time.0)),
-        (DataType::String | DataType::Enum | DataType::DateTime | DataType::Bytes, _) => Some(Value::Text(text?.to_owned())),
-        (DataType::Boolean, _) => match (given, text) {
+        (FieldType::DateTime, ValueType::Timestamp) => Timestamp::parse(text?).ok().map(|time| Value::Timestamp(time.0)),
+        (FieldType::String | FieldType::Enum | FieldType::DateTime | FieldType::Bytes, _) => Some(Value::Text(text?.to_owned())),
+        (FieldType::Boolean, _) => match (given, text) {
             (Json::Bool(flag), _) => Some(Value::Boolean(*flag)),
             (_, Some("true")) => Some(Value::Boolean(true)),
             (_, Some("false")) => Some(Value::Boolean(false)),
             _ => None,
         },
-        (DataType::JsonObject | DataType::StringList, _) => {
+        (FieldType::JsonObject | FieldType::StringList, _) => {
             if !(given.is_object() || given.is_array()) || !is_shallow(given) {
                 return None;
             }
@@ -131,16 +131,16 @@ fn whole(given: &Json) -> Option<i64> {
 
 /// What would fit, in words.
 fn wanted(check: &Check) -> String {
-    match (check.data_type, check.promised) {
-        (DataType::Int, ValueType::Boolean) => "0 or 1".to_owned(),
-        (DataType::Int | DataType::Long, _) => "a whole number".to_owned(),
-        (DataType::Decimal, ValueType::Integer) => "a whole number (the codec encodes no fraction)".to_owned(),
-        (DataType::Decimal, _) => "a number".to_owned(),
+    match (check.field_type, check.promised) {
+        (FieldType::Int, ValueType::Boolean) => "0 or 1".to_owned(),
+        (FieldType::Int | FieldType::Long, _) => "a whole number".to_owned(),
+        (FieldType::Decimal, ValueType::Integer) => "a whole number (the codec encodes no fraction)".to_owned(),
+        (FieldType::Decimal, _) => "a number".to_owned(),
         (_, ValueType::Bytes) => "bytes as base64 text (RFC 4648 section 4, with padding)".to_owned(),
-        (DataType::DateTime, _) => "a time as text, such as 2024-01-31T12:00:00Z".to_owned(),
-        (DataType::String | DataType::Enum | DataType::Bytes, _) => "a text".to_owned(),
-        (DataType::Boolean, _) => "true or false".to_owned(),
-        (DataType::JsonObject, _) => format!("an object or an array, nested at most {MAX_DEPTH} deep"),
-        (DataType::StringList, _) => "an array of texts".to_owned(),
+        (FieldType::DateTime, _) => "a time as text, such as 2024-01-31T12:00:00Z".to_owned(),
+        (FieldType::String | FieldType::Enum | FieldType::Bytes, _) => "a text".to_owned(),
+        (FieldType::Boolean, _) => "true or false".to_owned(),
+        (FieldType::JsonObject, _) => format!("an object or an array, nested at most {MAX_DEPTH} deep"),
+        (FieldType::StringList, _) => "an array of texts".to_owned(),
     }
 }

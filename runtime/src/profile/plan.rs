@@ -194,9 +194,9 @@ fn join_fields(known: &[Check], described: &[FieldDescription], at: &At, lack: &
             continue;
         };
         let Some(check) = check.promised_as(field.value_type) else {
-            let (given, wanted) = (word(field.value_type), check.data_type.as_str());
+            let (given, wanted) = (word(field.value_type), check.field_type.as_str());
             let reason = format!("{} is {wanted} in the profile; the codec's type {given} cannot carry it", quote(&field.name));
-            let fix = format!("let the codec give {}, or change the profile", carriers(check.data_type));
+            let fix = format!("let the codec give {}, or change the profile", carriers(check.field_type));
             findings.error(&place.key("type"), code::CODEC_TYPE, reason, fix);
             continue;
         };

@@ -8,7 +8,7 @@
 use crate::model::{Field, Report, Response, Value, ValueType};
 
 use super::check::{Check, LAST_MS, violation, word};
-use super::document::DataType;
+use super::document::FieldType;
 use super::json_text::{MAX_DEPTH, is_shallow, push_bytes, push_number, push_text, push_time};
 use super::plan::{Plan, Table};
 
@@ -164,9 +164,9 @@ fn write_value(check: &Check, value: &Value, out: &mut String, marks: &mut Marks
         (_, Value::Null) => out.push_str("null"),
         (ValueType::Integer, Value::Integer(number)) => push_number(out, number),
         (ValueType::Number, Value::Number(number)) => push_number(out, number),
-        (ValueType::Boolean, Value::Boolean(flag)) => out.push_str(match (check.data_type, flag) {
-            (DataType::Int, false) => "0",
-            (DataType::Int, true) => "1",
+        (ValueType::Boolean, Value::Boolean(flag)) => out.push_str(match (check.field_type, flag) {
+            (FieldType::Int, false) => "0",
+            (FieldType::Int, true) => "1",
             (_, false) => "false",
             (_, true) => "true",
         }),

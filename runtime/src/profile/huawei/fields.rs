@@ -5,7 +5,7 @@
 
 use serde_json::{Map, Number, Value as Json};
 
-use super::super::document::DataType;
+use super::super::document::FieldType;
 use super::super::mistake::{At, code, quote};
 use super::super::structure::{alias, shown};
 use super::super::suggest;
@@ -13,16 +13,16 @@ use super::Import;
 use super::reader::Node;
 
 /// The platform's words and what they are here.
-const TYPES: [(&str, DataType); 9] = [
-    ("int", DataType::Int),
-    ("long", DataType::Long),
-    ("decimal", DataType::Decimal),
-    ("string", DataType::String),
-    ("DateTime", DataType::DateTime),
-    ("jsonObject", DataType::JsonObject),
-    ("enum", DataType::Enum),
-    ("boolean", DataType::Boolean),
-    ("string list", DataType::StringList),
+const TYPES: [(&str, FieldType); 9] = [
+    ("int", FieldType::Int),
+    ("long", FieldType::Long),
+    ("decimal", FieldType::Decimal),
+    ("string", FieldType::String),
+    ("DateTime", FieldType::DateTime),
+    ("jsonObject", FieldType::JsonObject),
+    ("enum", FieldType::Enum),
+    ("boolean", FieldType::Boolean),
+    ("string list", FieldType::StringList),
 ];
 
 /// What a field is called in its document.
@@ -55,7 +55,7 @@ fn read(node: &Node<'_>, ours: &At, role: Role, import: &mut Import) -> Option<J
     }
     node.only(&known, import);
     let name = node.required_text(name_key, import);
-    let data_type = read_type(node, import);
+    let field_type = read_type(node, import);
     let mut field = Map::new();
     let origins = &mut import.origins;
     origins.add(ours, &node.at);
@@ -65,14 +65,14 @@ fn read(node: &Node<'_>, ours: &At, role: Role, import: &mut Import) -> Option<J
         origins.add(&ours.key(our_key), &node.at.key(their_key));
     }
     field.insert("name".to_owned(), name?.into());
-    field.insert("type".to_owned(), data_type.as_str().into());
+    field.insert("type".to_owned(), field_type.as_str().into());
     if read_flag(node, "required", import) {
         field.insert("required".to_owned(), true.into());
     }
-    if data_type.is_numeric() {
+    if field_type.is_numeric() {
         read_limits(node, &mut field, import);
     }
-    if data_type.has_length()
+    if field_type.has_length()
         && let Some(most) = read_number(node, "maxLength", import).and_then(|most| most.as_u64()).filter(|most| *most > 0)
     {
         field.insert("maxLength".to_owned(), most.into());
@@ -96,31 +96,32 @@ fn read(node: &Node<'_>, ours: &At, role: Role, import: &mut Import) -> Option<J
 }
 
 /// The type; text stands in for one that was told to be wrong, so that the rest of the field is still examined.
-fn read_type(node: &Node<'_>, import: &mut Import) -> DataType {
-    let Some(word) = node.required_text("dataType", import) else { return DataType::String };
+fn read_type(node: &Node<'_>, import: &mut Import) -> FieldType {
+    let Some(word) = node.required_text("dataType", import) else { return FieldType::String };
     let at = node.at.key("dataType");
-    if let Some((_, data_type)) = TYPES.iter().find(|(known, _)| *known == word) {
-        return *data_type;
+    if let Some((_, field_type)) = TYPES.iter().find(|(known, _)| *known == word) {
+        return *field_type;
     }
     if word == "double" {
         let fix = "write decimal, the type that the platform documents";
         import.warning(&at, code::LAX_SPELLING, "`double` is read as decimal", fix);
-        return DataType::Decimal;
+        return FieldType::Decimal;
     }
     let squeezed: String = word.chars().filter(|c| c.is_alphanumeric()).collect();
-    let lax = DataType::ALL.into_iter().find(|known| *known != DataType::Bytes && known.as_str().eq_ignore_ascii_case(&squeezed));
-    if let Some(data_type) = lax {
-        let proper = TYPES.iter().find(|(_, known)| *known == data_type).map_or("", |(word, _)| word);
+    let lax =
+        FieldType::ALL.into_iter().find(|known| *known != FieldType::Bytes && known.as_str().eq_ignore_ascii_case(&squeezed));
+    if let Some(field_type) = lax {
+        let proper = TYPES.iter().find(|(_, known)| *known == field_type).map_or("", |(word, _)| word);
         let reason = format!("{} is written {}", quote(word), quote(proper));
         import.deviation(&at, code::LAX_SPELLING, reason, format!("write {proper}; case counts"));
-        return data_type;
+        return field_type;
     }
     let words: Vec<&str> = TYPES.iter().map(|(word, _)| *word).collect();
-    let meant = alias(word).and_then(DataType::named).and_then(|meant| TYPES.iter().find(|(_, known)| *known == meant));
+    let meant = alias(word).and_then(FieldType::named).and_then(|meant| TYPES.iter().find(|(_, known)| *known == meant));
     let advice = meant.map_or_else(|| suggest::advice(word, &words), |(word, _)| format!("did you mean `{word}`?"));
     let fix = format!("{advice} (FAQ 4.1.1.5 tells which type is for what)");
-    import.error(&at, code::UNKNOWN_DATA_TYPE, format!("there is no data type {}", quote(word)), fix);
-    DataType::String
+    import.error(&at, code::UNKNOWN_TYPE, format!("there is no data type {}", quote(word)), fix);
+    FieldType::String
 }
 
 /// `min`, `max`, `step` of a numeric field. `max` 0 with `min` above 0 is the editors' way to say "no upper limit".

@@ -77,7 +77,7 @@ fn deviations_seen_in_the_field_are_forgiven_when_lenient() {
     let services: Vec<_> = profile.services().iter().map(|service| service.service_id.as_str()).collect();
     assert_eq!(services, ["Level", "Raw", "Time"]);
     let level = &profile.services()[0].properties[0];
-    assert_eq!((level.max.as_ref(), level.unit.as_deref(), level.data_type.as_str()), (None, None, "decimal"));
+    assert_eq!((level.max.as_ref(), level.unit.as_deref(), level.field_type.as_str()), (None, None, "decimal"));
     let status = &profile.services()[0].properties[1];
     assert_eq!((status.min.as_ref(), status.max.as_ref(), status.max_length), (None, None, Some(16)));
     expect_report("huawei/TestDevice_Acme01_TestDevice.lenient.json", &warnings);
