@@ -1,11 +1,12 @@
 //! Durable commits per second: the store against a plain file that appends and syncs in the same groups, in the same run.
 //!
-//! One commit is one uplink as the gateway writes it (a report with 20 raw bytes and a decoded body), from 10,000 devices in turn.
+//! One commit is one uplink as the gateway writes it (a report with 20 raw bytes and a decoded body), from 10,000 devices in turn, or from a million that speak once.
 //! A fixed number is in flight: an acknowledgement at once brings the next commit. `cargo bench -p codecgate --bench store`, `-- --quick`
 //! for a short look. State the in-flight count and the disk's sync time (printed) with every figure.
 
 #![expect(
     clippy::unwrap_used,
+    clippy::indexing_slicing,
     clippy::disallowed_methods,
     clippy::cast_precision_loss,
     clippy::print_stdout,
@@ -22,7 +23,6 @@ use std::time::{Duration, Instant};
 use codecgate::model::{DeviceId, EventKind, NewEvent, ProductId, Timestamp};
 use codecgate::store::{Commit, Durability, Store, StoreConfig, Submission};
 
-const DEVICES: u64 = 10_000;
 /// As the committer groups.
 const GROUP: usize = 512;
 
@@ -31,24 +31,25 @@ fn main() {
     let (rounds, span) = if is_quick { (1, Duration::from_millis(500)) } else { (5, Duration::from_secs(2)) };
     let dir = tempfile::tempdir_in(".").unwrap();
     println!("fdatasync of 4 KiB: {:.2} ms (median of 50)", sync_ms(dir.path()));
-    for in_flight in [1, 64, 256, 1_024, 4_096] {
+    for (in_flight, devices) in [(1, 10_000), (64, 10_000), (256, 10_000), (1_024, 10_000), (4_096, 10_000), (1_024, 1_000_000)] {
         let mut pairs: Vec<(f64, f64, f64)> = (0..rounds)
             .map(|round| {
-                let (store, cpu_us) = store_rate(&dir.path().join(format!("{in_flight}-{round}")), in_flight, span);
-                (store, file_rate(dir.path(), in_flight, span), cpu_us)
+                let (store, cpu_us) =
+                    store_rate(&dir.path().join(format!("{in_flight}-{devices}-{round}")), in_flight, devices, span);
+                (store, file_rate(dir.path(), in_flight, devices, span), cpu_us)
             })
             .collect();
         pairs.sort_by(|one, other| (one.0 / one.1).total_cmp(&(other.0 / other.1)));
         let (store, file, cpu_us) = pairs[pairs.len() / 2];
         println!(
-            "{in_flight:>5} in flight: store {store:>8.0}/s, plain append + fdatasync {file:>8.0}/s, ratio {:.2}, {cpu_us:.1} us CPU a commit",
+            "{in_flight:>5} in flight, {devices:>7} devices: store {store:>8.0}/s, plain append + fdatasync {file:>8.0}/s, ratio {:.2}, {cpu_us:.1} us CPU a commit",
             store / file
         );
     }
 }
 
-fn uplink(n: u64) -> NewEvent {
-    let device = n.wrapping_mul(7_919) % DEVICES;
+fn uplink(n: u64, devices: u64) -> NewEvent {
+    let device = n.wrapping_mul(7_919) % devices;
     NewEvent {
         kind: EventKind::Report,
         device: DeviceId(device),
@@ -68,12 +69,12 @@ fn uplink(n: u64) -> NewEvent {
 }
 
 /// Durable commits per second, and processor time of the whole process per commit.
-fn store_rate(dir: &Path, in_flight: u64, span: Duration) -> (f64, f64) {
+fn store_rate(dir: &Path, in_flight: u64, devices: u64, span: Duration) -> (f64, f64) {
     let config = StoreConfig { cache_mib: 64, retention_days: 7, durability: Durability::Durable, queue: 8_192 };
     let store = Store::open(dir, &config, Timestamp(1_700_000_000_000)).unwrap();
     let (tell, told) = sync_channel(8_192);
     let submission = |n: u64, tell: SyncSender<()>| Submission {
-        commit: Commit { events: vec![uplink(n)], writes: Vec::new() },
+        commit: Commit { events: vec![uplink(n, devices)], writes: Vec::new() },
         done: Box::new(move |answer| {
             answer.unwrap();
             // The receiver is gone when the span has ended.
@@ -103,7 +104,7 @@ fn drain(told: &Receiver<()>) -> u64 {
 }
 
 /// The floor of any log: the same bytes uncompressed, grouped alike, appended and synced.
-fn file_rate(dir: &Path, in_flight: u64, span: Duration) -> f64 {
+fn file_rate(dir: &Path, in_flight: u64, devices: u64, span: Duration) -> f64 {
     let mut file = File::create(dir.join("plain")).unwrap();
     let (submit, queue) = sync_channel::<NewEvent>(8_192);
     let (tell, told) = sync_channel::<()>(8_192);
@@ -127,14 +128,14 @@ fn file_rate(dir: &Path, in_flight: u64, span: Duration) -> f64 {
         }
     });
     for n in 0..in_flight {
-        submit.send(uplink(n)).unwrap();
+        submit.send(uplink(n, devices)).unwrap();
     }
     let (begin, mut next, mut done) = (Instant::now(), in_flight, 0_u64);
     while begin.elapsed() < span {
         let count = drain(&told);
         done += count;
         for n in next..next + count {
-            submit.send(uplink(n)).unwrap();
+            submit.send(uplink(n, devices)).unwrap();
         }
         next += count;
     }

@@ -427,7 +427,7 @@ mod tests {
         for n in 0..5_000_u64 {
             let body =
                 format!("{{\"serviceId\":\"WaterMeter\",\"properties\":{{\"volume\":{},\"battery\":{}}}}}", n * 37, n % 100);
-            let raw = Some(vec![0x46, (n % 256) as u8, 3, 4, 5, 6, 7, 8, 9, 10]);
+            let raw = Some([&n.to_be_bytes()[..], b"FRAME"].concat());
             let endpoint = format!("urn:imei:86{:013}", n * 7_919);
             let fact = NewEvent {
                 kind: EventKind::Report,

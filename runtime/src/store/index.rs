@@ -4,7 +4,7 @@
 //! one is durable is the mark moved. After a crash in the middle, positions behind the mark are rebuilt from the blocks, so a
 //! lane may have some twice; they begin at the same place, and a reader that only ever goes down skips the repeats. (DESIGN 8.)
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use sled::Tree;
@@ -298,7 +298,7 @@ fn corrupt(why: &str) -> StoreError {
 /// Blocks that were decoded, or committed, lately: subscriptions near the head read these.
 #[derive(Default)]
 pub(super) struct Recent {
-    blocks: RwLock<std::collections::VecDeque<((u32, u32), Arc<Vec<Event>>)>>,
+    blocks: RwLock<VecDeque<Arc<Vec<Event>>>>,
 }
 
 /// Blocks kept. About 60 KiB each before compression at most, larger ones are not kept.
@@ -307,11 +307,12 @@ const RECENT: usize = 64;
 impl Recent {
     pub(super) fn find(&self, day: u32, number: u32) -> Option<Arc<Vec<Event>>> {
         let blocks = self.blocks.read().unwrap_or_else(PoisonError::into_inner);
-        blocks.iter().rev().find(|(id, _)| *id == (day, number)).map(|(_, events)| Arc::clone(events))
+        let is_wanted =
+            |events: &&Arc<Vec<Event>>| events.first().is_some_and(|event| (event.id.day, event.id.block) == (day, number));
+        blocks.iter().rev().find(is_wanted).map(Arc::clone)
     }
 
     pub(super) fn keep(&self, events: Arc<Vec<Event>>) {
-        let Some(first) = events.first() else { return };
         let bytes: usize = events.iter().map(|event| block::size_hint(&event.fact)).sum();
         if bytes > 128 << 10 {
             return;
@@ -320,6 +321,6 @@ impl Recent {
         if blocks.len() >= RECENT {
             blocks.pop_front();
         }
-        blocks.push_back(((first.id.day, first.id.block), events));
+        blocks.push_back(events);
     }
 }

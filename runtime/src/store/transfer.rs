@@ -26,6 +26,8 @@ const VERSION: u32 = 1;
 /// Lines handed to the committer at a time, and their bytes.
 const STEP: usize = 512;
 const STEP_BYTES: usize = 256 << 10;
+/// A block with several events never holds more than that before compression.
+const MOST_OF_BLOCK: usize = 128 << 10;
 
 #[derive(Serialize, Deserialize)]
 struct Header {
@@ -161,10 +163,16 @@ fn event_line(event: Event) -> EventLine {
 
 /// What the committer does with lines.
 enum Item {
-    Change(u64, Change),
+    Change(u64, Box<Change>),
     Counter(String, u64),
     Seen(DeviceId, Timestamp),
     Block { day: u32, number: u32, facts: Vec<NewEvent> },
+}
+
+impl Item {
+    fn change(line: u64, change: Change) -> Self {
+        Self::Change(line, Box::new(change))
+    }
 }
 
 /// Collects lines and hands them to the committer in pieces.
@@ -173,7 +181,16 @@ struct Intake<'a> {
     items: Vec<Item>,
     bytes: usize,
     /// The block whose events are coming in.
-    open: Option<(u32, u32, Vec<NewEvent>)>,
+    open: Option<OpenBlock>,
+    /// Day and number of the newest block so far.
+    last: Option<(u32, u32)>,
+}
+
+struct OpenBlock {
+    day: u32,
+    number: u32,
+    facts: Vec<NewEvent>,
+    bytes: usize,
 }
 
 /// Reads an export into an empty store; gives the number of lines.
@@ -190,7 +207,7 @@ pub(super) fn import(shared: &Shared, input: &mut dyn BufRead) -> Result<u64, St
     let state = &shared.engine.state;
     state.insert(import_mark(), &[]).map_err(failed("marking the import"))?;
     settle(shared)?;
-    let mut intake = Intake { shared, items: Vec::new(), bytes: 0, open: None };
+    let mut intake = Intake { shared, items: Vec::new(), bytes: 0, open: None, last: None };
     let mut end = None;
     for (number, text) in input {
         if end.is_some() {
@@ -235,15 +252,15 @@ impl Intake<'_> {
         let item = match line {
             Line::Counter { name, value } => Item::Counter(name, value),
             Line::File { digest, base64 } => return self.file(number, &digest, &base64),
-            Line::Product(product) => Item::Change(number, Change::PutProduct(*product, Expect::Absent)),
-            Line::Codec(codec) => Item::Change(number, Change::PutCodec(codec)),
-            Line::Device(device) => Item::Change(number, Change::PutDevice(*device, Expect::Absent)),
-            Line::Registration(registration) => Item::Change(number, Change::PutRegistration(*registration)),
-            Line::Command(command) => Item::Change(number, Change::PutCommand(*command, Expect::Absent)),
-            Line::Subscription(subscription) => Item::Change(number, Change::PutSubscription(*subscription)),
+            Line::Product(product) => Item::change(number, Change::PutProduct(*product, Expect::Absent)),
+            Line::Codec(codec) => Item::change(number, Change::PutCodec(codec)),
+            Line::Device(device) => Item::change(number, Change::PutDevice(*device, Expect::Absent)),
+            Line::Registration(registration) => Item::change(number, Change::PutRegistration(*registration)),
+            Line::Command(command) => Item::change(number, Change::PutCommand(*command, Expect::Absent)),
+            Line::Subscription(subscription) => Item::change(number, Change::PutSubscription(*subscription)),
             Line::Cursor { subscription, event } => {
                 let event = event.parse().map_err(|fault| refuse(number, fault))?;
-                Item::Change(number, Change::PutCursor(subscription, event))
+                Item::change(number, Change::PutCursor(subscription, event))
             }
             Line::Seen { device, time } => Item::Seen(device, time),
             Line::Event(event) => return self.event(number, *event),
@@ -266,26 +283,30 @@ impl Intake<'_> {
         let EventLine { kind, device, endpoint, product, time, body, .. } = line;
         let fact = NewEvent { kind, device, endpoint, product, time, raw, body };
         block::check_size(&fact)?;
-        let before = self.open.as_ref().map(|(day, block, facts)| (*day, *block, facts.len()));
-        let goes_on = before.is_some_and(|(day, block, count)| (day, block, count) == (id.day, id.block, usize::from(id.offset)));
-        let begins = id.offset == 0 && before.is_none_or(|(day, block, _)| (id.day, id.block) > (day, block));
-        if !goes_on && !begins {
-            return Err(refuse(number, format!("event {id} is out of order")));
-        }
-        self.bytes += block::size_hint(&fact);
-        if goes_on {
-            if let Some((_, _, facts)) = &mut self.open {
-                facts.push(fact);
+        let size = block::size_hint(&fact);
+        if let Some(open) = &mut self.open
+            && (open.day, open.number, open.facts.len()) == (id.day, id.block, usize::from(id.offset))
+        {
+            if open.bytes > MOST_OF_BLOCK {
+                return Err(refuse(number, format!("event {id} does not fit its block")));
             }
+            open.facts.push(fact);
+            open.bytes += size;
             return Ok(());
         }
+        let is_next = self.last.is_none_or(|(day, block)| (id.day, id.block) > (day, block));
+        if id.offset != 0 || !is_next {
+            return Err(refuse(number, format!("event {id} is out of order")));
+        }
         self.close_block();
-        self.open = Some((id.day, id.block, vec![fact]));
+        self.last = Some((id.day, id.block));
+        self.open = Some(OpenBlock { day: id.day, number: id.block, facts: vec![fact], bytes: size });
         self.hand_over_if_full()
     }
 
     fn close_block(&mut self) {
-        if let Some((day, number, facts)) = self.open.take() {
+        if let Some(OpenBlock { day, number, facts, bytes }) = self.open.take() {
+            self.bytes += bytes;
             self.items.push(Item::Block { day, number, facts });
         }
     }

@@ -28,32 +28,73 @@ fn numbered(n: u64) -> Commit {
     Commit { events: vec![event], writes: put.into_iter().collect() }
 }
 
+fn assert_nothing_lost(store: &Store, acked: &HashSet<u64>) {
+    let number = |event: &Event| event.fact.body[5..event.fact.body.len() - 1].parse::<u64>().unwrap();
+    let numbers: Vec<u64> = all_events(store).iter().map(number).collect();
+    let present: HashSet<u64> = numbers.iter().copied().collect();
+    assert_eq!(present.len(), numbers.len(), "nothing twice");
+    for n in acked {
+        assert!(present.contains(n), "{n} was acknowledged and is gone");
+    }
+    for n in present.iter().filter(|n| ninth(**n)) {
+        assert!(store.device(DeviceId(n + 1)).unwrap().is_some(), "the event of {n} without its document");
+    }
+    assert_index_equals_blocks(store);
+}
+
+fn writer(dir: &Path, first: u64, program: &mut Child) -> std::process::Child {
+    program
+        .args(["--exact", "store::tests::crash::crash_writer", "--nocapture"])
+        .envs([(DIR, dir.as_os_str()), (FIRST, first.to_string().as_ref())])
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap()
+}
+
 /// Not a test by itself: the process that is killed. Does nothing without its environment.
 #[test]
 fn crash_writer() {
     let (Ok(dir), Ok(first)) = (std::env::var(DIR), std::env::var(FIRST)) else { return };
+    let mut out = std::io::stderr().lock();
+    out.write_all(b"opening\n").unwrap();
     let store = open_with(Path::new(&dir), 700, None);
     let _ = store.commit_blocking(writes(vec![Write::PutProduct(product(1), Expect::Absent)]));
     let next = Arc::new(AtomicU64::new(first.parse().unwrap()));
-    let (tell, told) = sync_channel(1_024);
+    let (tell, told) = sync_channel(4_096);
     let submit = |n: u64| {
         let tell = tell.clone();
-        let done = Box::new(move |answer: Result<(), StoreError>| {
-            answer.unwrap();
-            tell.send(n).unwrap();
-        });
-        store.submit(vec![Submission { commit: numbered(n), done }]).unwrap();
+        let done = Box::new(move |answer: Result<(), StoreError>| tell.send(answer.map(|()| n)).unwrap());
+        store.submit(vec![Submission { commit: numbered(n), done }]).map_err(drop)
     };
     for _ in 0..IN_FLIGHT {
-        submit(next.fetch_add(1, Ordering::Relaxed));
+        submit(next.fetch_add(1, Ordering::Relaxed)).unwrap();
     }
-    let mut out = std::io::stderr().lock();
-    for n in told {
+    for answer in &told {
+        let line = match &answer {
+            Ok(n) => format!("acked {n}\n"),
+            Err(fault) => format!("failed: {fault}\n"),
+        };
         // In one write: a kill leaves the line whole or away.
-        out.write_all(format!("acked {n}\n").as_bytes()).unwrap();
-        submit(next.fetch_add(1, Ordering::Relaxed));
-        if n.is_multiple_of(3_001) {
-            store.expire(NOW).unwrap();
+        out.write_all(line.as_bytes()).unwrap();
+        if answer.is_err() {
+            break;
+        }
+        // Not taken any more: the failure is among the answers to come.
+        let _ = submit(next.fetch_add(1, Ordering::Relaxed));
+    }
+    let fatal = store.health().fatal.unwrap();
+    assert_eq!(store.close(), Err(StoreError::Fatal(fatal)));
+    drop(store);
+    out.write_all(b"stopped\n").unwrap();
+}
+
+/// Until sled writes its snapshot, the moment at which a kill leaves half of one; or not at all, when the disk was quicker.
+fn wait_for_half_snapshot(dir: &Path) {
+    for _ in 0..3_000 {
+        let names = std::fs::read_dir(dir.join("sled")).into_iter().flatten().flatten().map(|entry| entry.file_name());
+        if names.into_iter().any(|name| name.to_string_lossy().ends_with(".generating")) {
+            return;
         }
     }
 }
@@ -64,19 +105,21 @@ fn what_was_acknowledged_survives_kill_9() {
     let mut acked = HashSet::new();
     for round in 0..ROUNDS {
         let first = acked.iter().max().map_or(0, |last| last + 2 * IN_FLIGHT);
-        let mut child = Child::new(std::env::current_exe().unwrap())
-            .args(["--exact", "store::tests::crash::crash_writer", "--nocapture"])
-            .envs([(DIR, dir.path().as_os_str()), (FIRST, first.to_string().as_ref())])
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
+        let mut child = writer(dir.path(), first, &mut Child::new(std::env::current_exe().unwrap()));
         let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
         // Some rounds die young, some in the middle of a checkpoint.
+        let dies_opening = round % 3 == 2;
         let lives = 1 + u64::from(blake3::hash(&round.to_be_bytes()).as_bytes()[0]) * 12;
         let mut of_round = 0;
         for line in lines.by_ref() {
             let line = line.unwrap();
+            if line == "opening" {
+                if dies_opening {
+                    wait_for_half_snapshot(dir.path());
+                    child.kill().unwrap();
+                }
+                continue;
+            }
             let Some(n) = line.strip_prefix("acked ") else { panic!("the writer says: {line}") };
             acked.insert(n.parse::<u64>().unwrap());
             of_round += 1;
@@ -85,25 +128,34 @@ fn what_was_acknowledged_survives_kill_9() {
             }
         }
         child.wait().unwrap();
-        assert!(of_round >= lives);
+        assert!(of_round >= lives || dies_opening);
 
         let store = open_with(dir.path(), 700, None);
-        let stored = all_events(&store);
-        let numbers: Vec<u64> =
-            stored.iter().map(|event| event.fact.body[5..event.fact.body.len() - 1].parse().unwrap()).collect();
-        let present: HashSet<u64> = numbers.iter().copied().collect();
-        assert_eq!(present.len(), numbers.len(), "nothing twice");
-        for n in &acked {
-            assert!(present.contains(n), "round {round}: {n} was acknowledged and is gone");
-        }
-        for n in present.iter().filter(|n| ninth(**n)) {
-            assert!(store.device(DeviceId(n + 1)).unwrap().is_some(), "round {round}: the event of {n} without its document");
-        }
-        assert_index_equals_blocks(&store);
+        assert_nothing_lost(&store, &acked);
         assert_eq!(blob_files(dir.path()), 0);
         if round % 2 == 0 {
             // As the writer was: without the checkpoint of an orderly stop.
             store.shared.fatal.set("stopped by the test".to_owned()).unwrap();
         }
     }
+}
+
+/// A limit on the size of files stands for the full disk: sled's writes fail in the middle of the load.
+#[cfg(unix)]
+#[test]
+fn a_disk_that_fills_up_stops_the_acknowledgements_and_loses_none() {
+    let dir = tempfile::tempdir().unwrap();
+    let program = std::env::current_exe().unwrap();
+    let mut shell = Child::new("sh");
+    shell.args(["-c", "trap '' XFSZ; ulimit -f 5000; exec \"$0\" \"$@\""]).arg(program);
+    let mut child = writer(dir.path(), 0, &mut shell);
+    let lines = BufReader::new(child.stderr.take().unwrap()).lines().map(Result::unwrap);
+    let (acks, said): (Vec<String>, Vec<String>) = lines.partition(|line| line.starts_with("acked "));
+    assert!(child.wait().unwrap().success(), "{said:?}");
+    let [opening, .., failed, stopped] = &*said else { panic!("the writer says: {said:?}") };
+    assert_eq!((&**opening, &**stopped), ("opening", "stopped"), "{said:?}");
+    assert!(failed.starts_with("failed: the store has failed") && failed.contains("File too large"), "{failed}");
+    let acked: HashSet<u64> = acks.iter().map(|line| line["acked ".len()..].parse().unwrap()).collect();
+    assert!(acked.len() > 1_000);
+    assert_nothing_lost(&open_with(dir.path(), 700, None), &acked);
 }

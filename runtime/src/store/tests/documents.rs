@@ -264,8 +264,7 @@ fn a_large_profile_is_stored_in_parts_and_never_in_a_blob() {
     for size in [900, 10, 300] {
         for id in 1..=20 {
             let mut large = product(id);
-            large.profile =
-                (0..size * 4_u32).map(|n| blake3::hash(&[n as u8, id as u8, (n >> 8) as u8]).to_hex().to_string()).collect();
+            large.profile = (0..size * 4_u32).map(|n| blake3::hash(&(n << 8 | id).to_be_bytes()).to_hex().to_string()).collect();
             store.commit_blocking(writes(vec![Write::PutProduct(large.clone(), Expect::Any)])).unwrap();
             assert_eq!(store.product(ProductId(id)).unwrap().unwrap().doc, large);
         }
