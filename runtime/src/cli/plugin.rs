@@ -91,7 +91,7 @@ struct Bench {
     codec: Arc<Codec>,
     plan: Plan,
     instances: Instances,
-    card: DeviceCard,
+    card: Arc<DeviceCard>,
 }
 
 impl Bench {
@@ -110,7 +110,7 @@ impl Bench {
             })
         })?;
         let endpoint = Endpoint::new("plugin-run").map_err(|error| Failure::failed("no endpoint").because(error))?;
-        let card = DeviceCard { endpoint, attributes: Arc::default() };
+        let card = Arc::new(DeviceCard { endpoint, attributes: Arc::default() });
         Ok(Self { profile, codec, plan, instances: Instances::new(host), card })
     }
 

@@ -26,7 +26,7 @@ use crate::profile::Plan;
 pub struct Vector {
     /// Unique in its document by convention, shown in results.
     pub name: String,
-    card: DeviceCard,
+    card: Arc<DeviceCard>,
     received: Timestamp,
     ask: Ask,
     expected: Answer,
@@ -194,7 +194,7 @@ fn check(written: Written) -> Result<Vector, String> {
         return Err("`source` is empty; a vector without one proves nothing".to_owned());
     }
     let endpoint = Endpoint::new(endpoint.unwrap_or_else(|| "vector".to_owned())).map_err(|error| error.to_string())?;
-    let card = DeviceCard { endpoint, attributes: Arc::new(attributes) };
+    let card = Arc::new(DeviceCard { endpoint, attributes: Arc::new(attributes) });
     let received = received.map_or(Ok(RECEIVED), |text| Timestamp::parse(&text)).map_err(|error| error.to_string())?;
     let (ask, expected) = match (direction, command, report_ack) {
         (Direction::Decode, None, None) => {
