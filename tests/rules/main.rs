@@ -96,13 +96,14 @@ const IMPURE: &[&str] = &[
     "tracing",
 ];
 
-/// Words that name nothing. Parts of names between underscores or capitals are compared.
-const WORDS: &[&str] = &["manager", "handler", "helper", "util", "utils", "common", "data", "info", "process", "get"];
+/// Words that name nothing. Parts of names between underscores or capitals are compared; `get_` at the
+/// beginning of a name is found as well.
+const WORDS: &[&str] = &["manager", "handler", "helper", "util", "utils", "common", "data", "info", "process"];
 
 /// Names that are given from outside, with the reason.
 const NAMED_OUTSIDE: &[(&str, &str)] = &[
     ("app_data", "the name of LwM2M object 19, BinaryAppDataContainer"),
-    ("handle_data", "a state machine's input called data by its RFC"),
+    ("DataType", "Huawei's `dataType` of a property (REFERENCE A.4.3)"),
 ];
 
 #[test]
