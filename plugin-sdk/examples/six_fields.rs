@@ -1,4 +1,4 @@
-//! A water meter in one screen: six values up, one command down, its answer up.
+//! A water meter in one screen: six values up, one command down, its answer up, tested.
 use codecgate_sdk::prelude::*;
 
 #[derive(Service)]
@@ -8,8 +8,7 @@ struct Meter {
     reading: f64,
     flow: i16,
     temperature: f64,
-    #[field("batteryVoltage")]
-    battery_mv: u16,
+    battery_voltage: u16,
     valve_open: bool,
 }
 
@@ -24,7 +23,7 @@ struct Valve {
     open: bool,
 }
 
-pub(crate) struct MeterCodec;
+struct MeterCodec;
 codecgate_sdk::export!(MeterCodec);
 
 impl Codec for MeterCodec {
@@ -38,21 +37,24 @@ impl Codec for MeterCodec {
                 reading: f64::from(frame.u32()?) / 1000.0,
                 flow: frame.i16()?,
                 temperature: f64::from(frame.i16()?) / 10.0,
-                battery_mv: frame.u16()?,
+                battery_voltage: frame.u16()?,
                 valve_open: frame.u8()? & 1 != 0,
             })),
             2 => {
-                let (mid, errcode) = (frame.u16()?, frame.u8()?);
-                let valve = Valve { open: frame.u8()? == 1 };
-                Ok(Messages::of(Command::SET_VALVE.answer(mid, errcode, Some(valve))))
+                let (mid, errcode, open) = (frame.u16()?, frame.u8()?, frame.u8()? != 0);
+                Ok(Messages::of(Command::SET_VALVE.answer(mid, errcode, Some(Valve { open }))))
             }
             id => Err(frame.refuse(ErrorKind::BadField, format!("message id {id}"))),
         }
     }
 
     fn encode(command: Command, envelope: Envelope, _: &Origin) -> Result<Vec<u8>> {
-        match command {
-            Command::SetValve { open } => Ok(Writer::new().u8(0x81).u16(envelope.mid).u8(open.into()).into_bytes()),
-        }
+        let Command::SetValve { open } = command;
+        Ok(Writer::new().u8(0x81).u16(envelope.mid).u8(open.into()).into_bytes())
     }
+}
+
+#[test]
+fn vectors() {
+    codecgate_sdk::testing::run_vectors::<MeterCodec>("examples/six_fields");
 }

@@ -27,8 +27,7 @@ struct Arena {
 unsafe impl Sync for Arena {}
 
 #[global_allocator]
-static ARENA: Arena =
-    Arena { block: Block(UnsafeCell::new([0; SIZE])), mark: Cell::new(0), alive: Cell::new(0) };
+static ARENA: Arena = Arena { block: Block(UnsafeCell::new([0; SIZE])), mark: Cell::new(0), alive: Cell::new(0) };
 
 impl Arena {
     fn base(&self) -> *mut u8 {

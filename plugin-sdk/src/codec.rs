@@ -86,7 +86,7 @@ macro_rules! export {
         #[cfg(target_arch = "wasm32")]
         const _: () = {
             type Component = $crate::guest::Component<$codec>;
-            $crate::guest::bindings::export_component!(Component with_types_in $crate::guest::bindings);
+    $crate::guest::bindings::export_component!(Component with_types_in $crate::guest::bindings);
         };
     };
 }

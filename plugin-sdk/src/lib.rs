@@ -20,6 +20,8 @@
 //! What this crate refuses to know: any device, any profile, and how the gateway calls it (that is `wit/v1`, and one file
 //! here).
 
+#![expect(clippy::test_attr_in_doctest, reason = "the example is shown with its test; as an example it runs it")]
+
 // The derive macros name this crate from outside; its own tests use them too.
 #[cfg(test)]
 extern crate self as codecgate_sdk;

@@ -255,9 +255,11 @@ impl<'a> Reader<'a> {
     }
 
     fn check(&self, crc: &Crc16, length: usize, order: fn([u8; 2]) -> u16) -> Result<()> {
-        let Some((covered, sent)) = self.payload.split_at_checked(length).and_then(|(covered, rest)| {
-            rest.first_chunk::<2>().map(|sent| (covered, order(*sent)))
-        }) else {
+        let Some((covered, sent)) = self
+            .payload
+            .split_at_checked(length)
+            .and_then(|(covered, rest)| rest.first_chunk::<2>().map(|sent| (covered, order(*sent))))
+        else {
             let wanted = length.saturating_add(2);
             let detail = format!("a frame of {wanted} bytes wanted, {} there", self.payload.len());
             return Err(Error::new(ErrorKind::Truncated, detail).at(self.payload.len()));

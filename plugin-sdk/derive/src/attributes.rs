@@ -23,10 +23,7 @@ impl Attributes {
             return Err(syn::Error::new_spanned(second, format!("#[{key}] stands here twice")));
         }
         let parsed: Self = attribute.parse_args()?;
-        let keys = [
-            ("service", parsed.service.is_some()),
-            ("response", parsed.response.is_some()),
-        ];
+        let keys = [("service", parsed.service.is_some()), ("response", parsed.response.is_some())];
         for (name, given) in keys {
             if given && !allowed.contains(&name) {
                 return Err(syn::Error::new_spanned(attribute, format!("#[{key}] takes no `{name}`")));

@@ -89,8 +89,7 @@ pub fn check_vector_text<C: Codec>(place: &str, json: &str) -> Result<usize, Vec
 
 /// Calls `body` as if for a device with this endpoint client name and these attributes, on this thread.
 pub fn with_device<T>(endpoint: &str, attributes: &[(&str, &str)], body: impl FnOnce() -> T) -> T {
-    let attributes: BTreeMap<_, _> =
-        attributes.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+    let attributes: BTreeMap<_, _> = attributes.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
     with_card(Card { endpoint: endpoint.to_owned(), attributes }, body)
 }
 

@@ -38,11 +38,9 @@ pub(super) fn all<C: Codec>(vectors: &[Placed]) -> Vec<String> {
 fn one<C: Codec>(vector: &Vector) -> Result<(), Vec<String>> {
     let plan = plan::<C>(vector).map_err(|mistake| vec![mistake])?;
     let (expected, got) = match plan {
-        Plan::Decode { payload, expected } => {
-            (expected, decode::<C>(&payload, &origin()).map(|list| show_messages::<C>(&list)))
-        }
+        Plan::Decode { payload, expected } => (expected, decode::<C>(&payload, &origin()).map(|list| show_messages::<C>(&list))),
         Plan::Encode { downlink, expected } => {
-            (expected, encode::<C>(downlink, &origin()).map(|bytes| json!(bytes.map(|bytes| hex::encode_upper(bytes)))))
+            (expected, encode::<C>(downlink, &origin()).map(|bytes| json!(bytes.map(hex::encode_upper))))
         }
     };
     let lines = match (&expected, got) {
@@ -86,9 +84,7 @@ fn plan<C: Codec>(vector: &Vector) -> Result<Plan, String> {
     }
     let downlink = match (&vector.command, &vector.report_ack) {
         (Some(command), None) => command_downlink::<C>(command)?,
-        (None, Some(ack)) => {
-            Downlink::ReportAck { uplink: bytes(&ack.uplink)?, errcode: ack.errcode, has_more: ack.has_more }
-        }
+        (None, Some(ack)) => Downlink::ReportAck { uplink: bytes(&ack.uplink)?, errcode: ack.errcode, has_more: ack.has_more },
         _ => return Err("an encode vector needs either `command` or `reportAck`".into()),
     };
     let expected = match (&vector.hex, refusal) {
@@ -102,9 +98,7 @@ fn plan<C: Codec>(vector: &Vector) -> Result<Plan, String> {
 
 fn command_downlink<C: Codec>(command: &Command) -> Result<Downlink, String> {
     let mut table = (0u16..).zip(C::Commands::TABLE);
-    let Some((index, description)) =
-        table.find(|(_, row)| row.service == command.service && row.name == command.name)
-    else {
+    let Some((index, description)) = table.find(|(_, row)| row.service == command.service && row.name == command.name) else {
         return Err(format!("the codec has no command {:?} in the service {:?}", command.name, command.service));
     };
     let mut fields = Vec::new();

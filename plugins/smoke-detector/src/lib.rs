@@ -137,23 +137,14 @@ fn text(bytes: &[u8]) -> String {
 
 /// RFC 4648 section 4, with padding.
 fn base64(bytes: &[u8]) -> String {
-    const LETTERS: [char; 64] = {
-        let mut letters = ['='; 64];
-        let source = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-        let mut at = 0;
-        while at < 64 {
-            letters[at] = source[at] as char;
-            at += 1;
-        }
-        letters
-    };
+    const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
     for group in bytes.chunks(3) {
         let word = group.iter().fold(0u32, |word, byte| (word << 8) | u32::from(*byte)) << (8 * (3 - group.len()));
         for place in 0..4 {
             let index = (word >> (18 - 6 * place)) & 0x3F;
-            let letter = LETTERS.get(index as usize).copied().unwrap_or('=');
-            text.push(if place <= group.len() { letter } else { '=' });
+            let letter = LETTERS.get(index as usize).copied().filter(|_| place <= group.len());
+            text.push(letter.map_or('=', char::from));
         }
     }
     text
