@@ -35,6 +35,10 @@ const STATUS_OPEN: u8 = 0x01;
 const STATUS_LEAK: u8 = 0x02;
 const STATUS_TAMPER: u8 = 0x04;
 const STATUS_BATTERY_LOW: u8 = 0x08;
+/// The meter stays awake until it is acknowledged.
+const STATUS_ACKNOWLEDGE: u8 = 0x10;
+/// Where the status stands in a report.
+const STATUS_AT: usize = 17;
 
 /// What the meter measures. A reading out of the backlog has only the first four.
 #[derive(Service)]
@@ -140,10 +144,11 @@ impl Codec for WaterMeter {
     }
 
     fn acknowledge(report: &Received<'_>, _: &Origin) -> Result<Vec<u8>> {
-        let id = match report.uplink.first() {
-            // The answer to a command is the end of a conversation.
-            None | Some(&ANSWER) => return Ok(Vec::new()),
-            Some(id) => *id,
+        let id = match report.uplink {
+            [BACKLOG, ..] => BACKLOG,
+            [REPORT, ..] if report.uplink.get(STATUS_AT).is_some_and(|status| status & STATUS_ACKNOWLEDGE != 0) => REPORT,
+            // It did not ask, or it answered a command, which is the end of a conversation.
+            _ => return Ok(Vec::new()),
         };
         let frame = Writer::new().u8(ACKNOWLEDGEMENT).u8(VERSION).u8(id).u8(report.errcode).u8(report.has_more.into());
         Ok(frame.crc16(&CCITT_FALSE).into_bytes())

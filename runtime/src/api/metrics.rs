@@ -11,6 +11,7 @@ use axum::response::{IntoResponse, Response};
 
 use super::Shared;
 use super::health::Snapshot;
+use crate::lwm2m;
 use crate::model::EventKind;
 use crate::store::Durability;
 use crate::webhook::{Activity, LATENCY_BOUNDS_MS, Totals};
@@ -47,6 +48,7 @@ struct Counts<'a> {
     requests: [(&'static str, u64); 3],
     streams: usize,
     pushes: &'a Totals,
+    coap: lwm2m::Counters,
 }
 
 /// Counters and gauges in the Prometheus text format.
@@ -56,7 +58,8 @@ pub(super) async fn scrape(State(api): Shared) -> Response {
     let snapshot = Snapshot::take(&api).await;
     let events = api.parts.store.appended();
     let pushes = api.parts.pusher.totals();
-    let counts = Counts { events: &events, requests: api.requests.rows(), streams: api.streams.open(), pushes: &pushes };
+    let coap = api.parts.router.coap_counts();
+    let counts = Counts { events: &events, requests: api.requests.rows(), streams: api.streams.open(), pushes: &pushes, coap };
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text(&snapshot, &counts)).into_response()
 }
 
@@ -79,6 +82,21 @@ fn text(snapshot: &Snapshot, counts: &Counts<'_>) -> String {
     }
     page.family("codecgate_uplinks_in_progress", "gauge", "Uplinks that have not ended yet.");
     page.row(&[], uplinks.in_progress);
+
+    page.family("codecgate_coap_datagrams_total", "counter", "CoAP datagrams that came.");
+    page.row(&[], counts.coap.datagrams);
+    page.family("codecgate_coap_remarks_total", "counter", "CoAP messages that were not simply taken, by why.");
+    for (why, count) in [
+        ("malformed", counts.coap.malformed),
+        ("duplicate", counts.coap.duplicates),
+        ("refused", counts.coap.refused),
+        ("unknown-token", counts.coap.unknown_token),
+        ("busy", counts.coap.busy),
+    ] {
+        page.row(&[("why", why)], count);
+    }
+    page.family("codecgate_coap_retransmissions_total", "counter", "Downlinks and Observes sent again.");
+    page.row(&[], counts.coap.retransmissions);
 
     page.family("codecgate_events_total", "counter", "Events appended to the log, by kind.");
     for (kind, count) in counts.events {
@@ -188,7 +206,7 @@ mod tests {
         latency_counts[0] = 2;
         latency_counts[LATENCY_BOUNDS_MS.len()] = 1;
         let pushes = Totals { attempts: 3, successes: 2, failures: 1, gaps: 0, latency_counts, latency_sum_ms: 4_000_001 };
-        let counts = Counts { events: &[(EventKind::Report, 2)], requests: requests.rows(), streams: 0, pushes: &pushes };
+        let counts = Counts { events: &[(EventKind::Report, 2)], requests: requests.rows(), streams: 0, pushes: &pushes, coap: Default::default() };
         let text = text(&snapshot, &counts);
         for line in [
             "# TYPE codecgate_uplinks_total counter",

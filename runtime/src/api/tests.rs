@@ -10,12 +10,12 @@ use serde_json::{Value, json};
 use tower::ServiceExt;
 
 use super::*;
+use crate::codec::{Host, Limits};
 use crate::model::{
     DeviceId, EndpointFormat, EventKind, NewEvent, PowerMode, Product, ProductId, ProductKey, Registration, Secret,
 };
-use crate::store::{Durability, Expect, StoreConfig};
-use crate::codec::{Host, Limits};
 use crate::shard::{Shards, ShardsConfig};
+use crate::store::{Durability, Expect, StoreConfig};
 use crate::transport::Answers;
 use crate::webhook::PushConfig;
 

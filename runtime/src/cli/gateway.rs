@@ -22,31 +22,32 @@ const DEMO_FOLDER: &str = "codecgate-demo";
 pub(super) fn serve(args: &ServeArgs) -> Result<Exit, Failure> {
     let config = configuration(args)?;
     telemetry::start(&config.log.filter, config.log.format).map_err(|error| Failure::usage(error.to_string()))?;
-    runtime()?.block_on(async {
-        let mut gateway = Gateway::start(&config).await?;
-        println!(
-            "codecgate serves devices on coap://{} and the API on http://{}, data in {}",
-            gateway.coap_addr(),
-            gateway.http_addr(),
-            gateway.data().display()
-        );
-        let failed = tokio::select! {
-            () = asked_to_stop() => None,
-            part = gateway.failed() => Some(part),
-        };
-        tracing::info!("stopping");
-        let stopped = gateway.stop().await;
-        match failed {
-            None => stopped.map(|()| Exit::Done),
-            Some(part) => {
-                if let Err(error) = stopped {
-                    tracing::error!("{error:#}");
+    runtime()?
+        .block_on(async {
+            let mut gateway = Gateway::start(&config).await?;
+            println!(
+                "codecgate serves devices on coap://{} and the API on http://{}, data in {}",
+                gateway.coap_addr(),
+                gateway.http_addr(),
+                gateway.data().display()
+            );
+            let failed = tokio::select! {
+                () = asked_to_stop() => None,
+                part = gateway.failed() => Some(part),
+            };
+            tracing::info!("stopping");
+            let stopped = gateway.stop().await;
+            match failed {
+                None => stopped.map(|()| Exit::Done),
+                Some(part) => {
+                    if let Err(error) = stopped {
+                        tracing::error!("{error:#}");
+                    }
+                    anyhow::bail!("{part} ended unasked; the log says why. What was acknowledged is safe")
                 }
-                anyhow::bail!("{part} ended unasked; the log says why. What was acknowledged is safe")
             }
-        }
-    })
-    .map_err(Failure::from)
+        })
+        .map_err(Failure::from)
 }
 
 /// Shows everything at work.
@@ -65,26 +66,29 @@ pub(super) fn simulate(args: &SimulateArgs) -> Result<Exit, Failure> {
     let payloads: Vec<Vec<u8>> = args.hex.iter().map(|Bytes(bytes)| bytes.clone()).collect();
     let devices = endpoints.iter().map(|endpoint| simulated(args, endpoint.as_str(), &payloads)).collect();
     let talk = endpoints.len() <= 10;
-    runtime()?.block_on(async {
-        let (stop, stopping) = watch::channel(false);
-        let (watcher, happenings) = mpsc::channel(1_024);
-        let life = simulate::run(args.server, seed, devices, watcher, stopping);
-        let end = async {
-            asked_to_stop().await;
-            stop.send_replace(true);
-        };
-        tokio::pin!(life);
-        let told = tell(happenings, talk);
-        tokio::pin!(told);
-        tokio::select! {
-            ended = &mut life => return ended,
-            () = &mut told => {}
-            () = end => {}
-        }
-        // Stopping devices say goodbye, and somebody must listen meanwhile.
-        tokio::join!(life, told).0
-    })
-    .map_err(|error| Failure::failed("the devices cannot be simulated").because(error).hint("many devices need many sockets: ulimit -n"))?;
+    runtime()?
+        .block_on(async {
+            let (stop, stopping) = watch::channel(false);
+            let (watcher, happenings) = mpsc::channel(1_024);
+            let life = simulate::run(args.server, seed, devices, watcher, stopping);
+            let end = async {
+                asked_to_stop().await;
+                stop.send_replace(true);
+            };
+            tokio::pin!(life);
+            let told = tell(happenings, talk);
+            tokio::pin!(told);
+            tokio::select! {
+                ended = &mut life => return ended,
+                () = &mut told => {}
+                () = end => {}
+            }
+            // Stopping devices say goodbye, and somebody must listen meanwhile.
+            tokio::join!(life, told).0
+        })
+        .map_err(|error| {
+            Failure::failed("the devices cannot be simulated").because(error).hint("many devices need many sockets: ulimit -n")
+        })?;
     Ok(Exit::Done)
 }
 

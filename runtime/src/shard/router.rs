@@ -7,7 +7,7 @@ use super::gate::{self, LogBudget, Stop};
 use super::{Counters, Job, UplinkCounts};
 use crate::catalog::Catalog;
 use crate::clock;
-use crate::lwm2m::{Answer, Occurrence, RegisterRequest};
+use crate::lwm2m::{Answer, Counters as CoapCounts, Occurrence, RegisterRequest};
 use crate::model::DeviceId;
 use crate::store::Store;
 use crate::transport::Answers;
@@ -78,6 +78,12 @@ impl Router {
     #[must_use]
     pub fn uplink_counts(&self) -> UplinkCounts {
         self.shared.counters.snapshot()
+    }
+
+    /// What the CoAP side counted since start.
+    #[must_use]
+    pub fn coap_counts(&self) -> CoapCounts {
+        self.shared.answers.counters()
     }
 
     fn register(&self, request: RegisterRequest) -> Result<(), Occurrence> {

@@ -11,7 +11,7 @@ use tokio::sync::Notify;
 
 pub use udp::{CoapSocket, TransportError};
 
-use crate::lwm2m::Answer;
+use crate::lwm2m::{Answer, Counters};
 
 /// Where the flows leave their answers for devices. Cheap to clone; bounded by the server's open tickets and queues.
 #[derive(Clone, Default)]
@@ -23,6 +23,7 @@ pub struct Answers {
 struct Shared {
     waiting: Mutex<Vec<Answer>>,
     ready: Notify,
+    counters: Mutex<Counters>,
 }
 
 impl Answers {
@@ -30,6 +31,16 @@ impl Answers {
     pub fn push(&self, answer: Answer) {
         self.waiting().push(answer);
         self.shared.ready.notify_one();
+    }
+
+    /// What the transport has counted.
+    #[must_use]
+    pub fn counters(&self) -> Counters {
+        *self.shared.counters.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn publish(&self, counters: Counters) {
+        *self.shared.counters.lock().unwrap_or_else(PoisonError::into_inner) = counters;
     }
 
     fn take(&self, into: &mut Vec<Answer>) {

@@ -12,7 +12,7 @@ use tokio::sync::watch;
 
 use super::Answers;
 use crate::clock;
-use crate::lwm2m::{Answer, Occurrence, Server, Transmit};
+use crate::lwm2m::{Answer, Occurrence, Remark, Server, Transmit};
 
 /// Datagrams handled before answers and timers get their turn.
 const BURST: usize = 256;
@@ -130,6 +130,7 @@ impl<S: FnMut(Occurrence) -> Result<(), Occurrence>> Pump<S> {
             self.server.handle_timeout(clock::monotonic(), clock::wall());
             self.report();
             self.transmit().await;
+            self.answers.publish(self.server.counters());
         }
         // What was committed while stopping is still acknowledged: saves the device a retransmission.
         self.answer();
@@ -171,6 +172,9 @@ impl<S: FnMut(Occurrence) -> Result<(), Occurrence>> Pump<S> {
                 break;
             }
         }
+        while let Some(remark) = self.server.poll_remark() {
+            remarked(&remark);
+        }
         while let Some(occurrence) = self.server.poll_occurrence() {
             let Err(refused) = (self.sink)(occurrence) else { continue };
             let ticket = match &refused {
@@ -197,6 +201,22 @@ impl<S: FnMut(Occurrence) -> Result<(), Occurrence>> Pump<S> {
                 tracing::debug!(%error, %peer, "sending a datagram failed");
             }
         }
+    }
+}
+
+/// What concerns a device of ours is a warning; what strangers send is only for who looks closely, it could flood the log.
+fn remarked(remark: &Remark) {
+    match remark {
+        Remark::NotObserved { device, why } => {
+            tracing::warn!(%device, why, "the device does not let /19/0/0 be observed: its reports cannot come");
+        }
+        Remark::Partial { device } => {
+            tracing::warn!(%device, "an uplink is the first block of a larger one; block-wise uplinks are not joined");
+        }
+        Remark::Malformed { peer, fault } => tracing::debug!(%peer, ?fault, "malformed datagram"),
+        Remark::Refused { peer, why } => tracing::debug!(%peer, why, "refused a request"),
+        Remark::UnknownToken { peer } => tracing::debug!(%peer, "a notify with a token that nobody has was reset"),
+        Remark::Busy { peer } => tracing::debug!(%peer, "too many messages wait for the store: silence, the device sends again"),
     }
 }
 
