@@ -5,6 +5,7 @@ use std::fs::{self, File, TryLockError};
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use super::keys::{self, Kind};
 use super::{Durability, StoreConfig, StoreError};
@@ -23,7 +24,19 @@ pub(super) struct Engine {
     pub(super) dir: PathBuf,
     /// Our own descriptor of the database file.
     file: File,
-    _lock: File,
+    _lock: FolderLock,
+}
+
+/// Released on purpose, not by closing: a process that is being started at that moment holds a copy of every descriptor.
+#[derive(Debug)]
+struct FolderLock(File);
+
+impl Drop for FolderLock {
+    fn drop(&mut self) {
+        if let Err(fault) = self.0.unlock() {
+            tracing::warn!(%fault, "the lock of the data folder goes with the process");
+        }
+    }
 }
 
 /// Turns sled's error into ours, with what was being done.
@@ -56,7 +69,7 @@ impl Engine {
             ))
         };
         // sled panics on some kinds of damage.
-        let db = catch_unwind(AssertUnwindSafe(|| builder.open()))
+        let db = catch_unwind(AssertUnwindSafe(|| open_sled(&builder)))
             .map_err(|panic| broken(panic_text(&*panic)))?
             .map_err(|fault| broken(fault.to_string()))?;
         let state = db.open_tree("state").map_err(failed("opening the documents"))?;
@@ -86,10 +99,25 @@ impl Engine {
     }
 }
 
-fn lock(path: &Path) -> Result<File, String> {
+/// sled has a lock of its own, and the folder is ours already: if it is taken, the last owner in this process is still letting go
+/// (its background threads, or a process that is being started and holds a copy).
+fn open_sled(builder: &sled::Config) -> sled::Result<sled::Db> {
+    const TRIES: u32 = 100;
+    const PAUSE: Duration = Duration::from_millis(20);
+    let is_locked = |fault: &sled::Error| fault.to_string().contains("could not acquire lock");
+    for _ in 0..TRIES {
+        match builder.open() {
+            Err(fault) if is_locked(&fault) => std::thread::sleep(PAUSE),
+            opened => return opened,
+        }
+    }
+    builder.open()
+}
+
+fn lock(path: &Path) -> Result<FolderLock, String> {
     let file = File::options().create(true).truncate(false).write(true).open(path).map_err(|fault| fault.to_string())?;
     match file.try_lock() {
-        Ok(()) => Ok(file),
+        Ok(()) => Ok(FolderLock(file)),
         Err(TryLockError::WouldBlock) => Err("another codecgate is using it; stop that one or choose another folder".to_owned()),
         Err(TryLockError::Error(fault)) => Err(format!("it cannot be locked ({fault}); put it on a local disk")),
     }

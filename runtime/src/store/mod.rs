@@ -98,7 +98,6 @@ const CHECKPOINT: usize = 200_000;
 /// What the committer and the readers share.
 struct Shared {
     config: StoreConfig,
-    engine: engine::Engine,
     days: days::Days,
     index: index::Index,
     recent: index::Recent,
@@ -109,6 +108,8 @@ struct Shared {
     head: watch::Sender<Option<EventId>>,
     fatal: OnceLock<String>,
     appended: [AtomicU64; EventKind::ALL.len()],
+    /// Last, because it holds the lock of the folder.
+    engine: engine::Engine,
 }
 
 /// The highest numbers given.
