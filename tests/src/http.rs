@@ -33,7 +33,6 @@ impl Answer {
     ///
     /// # Panics
     /// When it is another; shows the body.
-    #[must_use]
     pub fn expect(self, status: u16) -> Value {
         assert_eq!(self.status.as_u16(), status, "{}", self.text);
         self.json()

@@ -19,7 +19,7 @@ async fn bytes_become_values_and_a_signed_event() {
     let product = gateway.add_product("water-meter", json!({})).await;
     let device = gateway.add_device(product, "867000000000001").await;
     let sink = Sink::start(Behaviour::Accept).await;
-    let subscription = json!({ "url": sink.url(), "kinds": ["report"], "secret": "a secret of the test" });
+    let subscription = json!({ "url": sink.url(), "kinds": ["report"], "secret": "a-secret-of-the-test" });
     gateway.api().post("/api/v1/subscriptions", &subscription).await.expect(201);
 
     let mut meter = RawDevice::registered(gateway.coap_addr(), "867000000000001").await;
@@ -63,7 +63,7 @@ async fn a_corrupt_frame_becomes_a_dead_letter_and_hurts_nobody_else() {
     let outcomes: Vec<_> = uplinks(&gateway, device).await.iter().map(|uplink| uplink["outcome"].clone()).collect();
     assert_eq!(outcomes, ["dead-letter", "decoded", "dead-letter"], "newest first");
     let sums = sums(&gateway).await;
-    assert_eq!((&sums["received"], &sums["decoded"], &sums["deadLetter"]), (&json!(3), &json!(1), &json!(2)), "{sums}");
+    assert_eq!((&sums["received"], &sums["decoded"], &sums["deadLetters"]), (&json!(3), &json!(1), &json!(2)), "{sums}");
     gateway.stop().await;
 }
 

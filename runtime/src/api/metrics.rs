@@ -206,7 +206,13 @@ mod tests {
         latency_counts[0] = 2;
         latency_counts[LATENCY_BOUNDS_MS.len()] = 1;
         let pushes = Totals { attempts: 3, successes: 2, failures: 1, gaps: 0, latency_counts, latency_sum_ms: 4_000_001 };
-        let counts = Counts { events: &[(EventKind::Report, 2)], requests: requests.rows(), streams: 0, pushes: &pushes, coap: Default::default() };
+        let counts = Counts {
+            events: &[(EventKind::Report, 2)],
+            requests: requests.rows(),
+            streams: 0,
+            pushes: &pushes,
+            coap: Default::default(),
+        };
         let text = text(&snapshot, &counts);
         for line in [
             "# TYPE codecgate_uplinks_total counter",

@@ -27,7 +27,7 @@ use crate::downlink::Desk;
 use crate::lwm2m::Server;
 use crate::model::Secret;
 use crate::shard::{Router, Shards, ShardsConfig};
-use crate::store::Store;
+use crate::store::{Commit, Store};
 use crate::transport::{Answers, CoapSocket};
 use crate::webhook::Pusher;
 
@@ -43,7 +43,10 @@ pub struct Gateway {
     data: PathBuf,
     keys: Vec<Secret>,
     parts: Parts,
+    /// Ends the API and the sweeps.
     stop: watch::Sender<bool>,
+    /// Ends the CoAP thread, when everything that it still has to say is known.
+    silence: watch::Sender<bool>,
     coap_thread: JoinHandle<()>,
     shards: Shards,
     tasks: JoinSet<&'static str>,
@@ -97,8 +100,9 @@ impl Gateway {
         let mut server = Server::new(config.server_config(), seed()?);
         server.restore(clock::monotonic(), now, store.registrations()?);
         let (stop, stopping) = watch::channel(false);
+        let (silence, silenced) = watch::channel(false);
         let sink = router.clone();
-        let coap_thread = coap_socket.serve(server, answers, move |occurrence| sink.route(occurrence), stopping.clone())?;
+        let coap_thread = coap_socket.serve(server, answers, move |occurrence| sink.route(occurrence), silenced)?;
 
         let pusher = Arc::new(Pusher::start(store.clone(), config.push_config(clock::wall))?);
         let desk = Desk::new(store.clone(), Arc::clone(&catalog), router.clone());
@@ -118,7 +122,7 @@ impl Gateway {
         });
         tasks::serve_http(&mut tasks, listener, routes, stopping);
         tracing::info!(%coap, %http, data = %data.display(), "codecgate {} serves", env!("CARGO_PKG_VERSION"));
-        Ok(Self { coap, http, data, keys, parts, stop, coap_thread, shards, tasks })
+        Ok(Self { coap, http, data, keys, parts, stop, silence, coap_thread, shards, tasks })
     }
 
     /// Where devices are heard, UDP.
@@ -173,7 +177,8 @@ impl Gateway {
         }
     }
 
-    /// Stops in order: no new requests, no new datagrams, shards finish, webhooks keep their cursors, the store closes.
+    /// Stops in order: no new requests, webhooks keep their cursors, shards finish, what they committed is acknowledged and sent,
+    /// then the devices hear nothing more and the store closes.
     ///
     /// # Errors
     /// The store could not write its last page; what was acknowledged is durable all the same.
@@ -181,11 +186,13 @@ impl Gateway {
         self.stop.send_replace(true);
         while self.tasks.join_next().await.is_some() {}
         self.parts.pusher.stop().await;
-        let (shards, coap_thread, store) = (self.shards, self.coap_thread, self.parts.store.clone());
+        let store = self.parts.store.clone();
         tokio::task::spawn_blocking(move || {
-            let coap = coap_thread.join();
-            shards.stop();
-            if coap.is_err() {
+            self.shards.stop();
+            // Everything before this is committed and answered when it returns; a failed store has answered already.
+            let _ = store.commit_blocking(Commit::default());
+            self.silence.send_replace(true);
+            if self.coap_thread.join().is_err() {
                 tracing::error!("the CoAP thread ended in a panic");
             }
             store.close()
