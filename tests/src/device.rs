@@ -119,6 +119,23 @@ impl RawDevice {
         assert_eq!(answer.header.get_type(), MessageType::Acknowledgement);
     }
 
+    /// Sends a confirmable report again and again, also while the gateway is gone, until it is acknowledged.
+    pub async fn report_until_acknowledged(&mut self, payload: &[u8], every: Duration) {
+        let notify = self.notify(payload, MessageType::Confirmable);
+        let Ok(datagram) = notify.to_bytes() else { return };
+        loop {
+            // A gateway that was killed answers with ICMP errors.
+            if self.socket.send(&datagram).await.is_err() {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+            if let Ok(answer) = timeout(every, self.answer_to(notify.header.message_id)).await
+                && answer.header.get_type() == MessageType::Acknowledgement
+            {
+                return;
+            }
+        }
+    }
+
     /// Sends a datagram as it is.
     ///
     /// # Panics
@@ -188,7 +205,10 @@ impl RawDevice {
     async fn receive(&self) -> Packet {
         let mut buffer = [0_u8; 4096];
         loop {
-            let length = self.socket.recv(&mut buffer).await.unwrap_or(0);
+            let Ok(length) = self.socket.recv(&mut buffer).await else {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+                continue;
+            };
             if let Some(Ok(packet)) = buffer.get(..length).map(Packet::from_bytes) {
                 return packet;
             }
