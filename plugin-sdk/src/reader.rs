@@ -173,13 +173,13 @@ impl<'a> Reader<'a> {
     /// [`ErrorKind::Truncated`]; [`ErrorKind::BadField`] at the first byte that holds a nibble above 9
     pub fn bcd(&mut self, count: usize) -> Result<String> {
         let bytes = self.bytes(count)?;
-        let mut digits = Vec::with_capacity(2 * bytes.len());
-        for (place, byte) in bytes.iter().enumerate() {
+        let mut digits = vec![b'0'; 2 * bytes.len()];
+        for (place, (byte, pair)) in bytes.iter().zip(digits.as_chunks_mut().0).enumerate() {
             let (high, low) = (byte >> 4, byte & 0x0F);
             if high > 9 || low > 9 {
                 return Err(Error::new(ErrorKind::BadField, format!("0x{byte:02X} is not BCD")).at(self.field + place));
             }
-            digits.extend([b'0' + high, b'0' + low]);
+            *pair = [b'0' + high, b'0' + low];
         }
         Ok(String::from_utf8(digits).unwrap_or_default())
     }
