@@ -27,21 +27,20 @@ impl Crc16 {
     /// The check value of `bytes`.
     #[must_use]
     pub fn of(&self, bytes: &[u8]) -> u16 {
-        match self.order {
-            BitOrder::HighFirst => bytes.iter().fold(self.start, |crc, byte| {
-                let [high, _] = crc.to_be_bytes();
-                (crc << 8) ^ self.entry(high ^ byte)
-            }),
-            BitOrder::LowFirst => bytes.iter().fold(self.start, |crc, byte| {
-                let [low, _] = crc.to_le_bytes();
-                (crc >> 8) ^ self.entry(low ^ byte)
-            }),
-        }
+        // In 32 bits: what is shifted above the sixteenth is never looked at, and WebAssembly has no narrower numbers.
+        let start = u32::from(self.start);
+        let crc = match self.order {
+            BitOrder::HighFirst => bytes.iter().fold(start, |crc, byte| (crc << 8) ^ self.entry((crc >> 8) ^ u32::from(*byte))),
+            BitOrder::LowFirst => bytes.iter().fold(start, |crc, byte| (crc >> 8) ^ self.entry(crc ^ u32::from(*byte))),
+        };
+        let [_, _, high, low] = crc.to_be_bytes();
+        u16::from_be_bytes([high, low])
     }
 
-    #[expect(clippy::indexing_slicing, reason = "a u8 cannot reach past 256 entries")]
-    fn entry(&self, byte: u8) -> u16 {
-        self.table[usize::from(byte)]
+    #[inline]
+    #[expect(clippy::indexing_slicing, reason = "eight bits cannot reach past 256 entries")]
+    fn entry(&self, bits: u32) -> u32 {
+        u32::from(self.table[(bits & 0xFF) as usize])
     }
 }
 

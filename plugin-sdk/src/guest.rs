@@ -15,13 +15,13 @@ use crate::wire;
 
 /// Generated from `wit/v1`.
 #[doc(hidden)]
-#[allow(missing_docs, unsafe_code, reason = "generated: the canonical ABI is raw memory")]
 pub mod bindings {
     wit_bindgen::generate!({
         path: "../wit/v1",
         world: "plugin",
         pub_export_macro: true,
         export_macro_name: "export_component",
+        additional_derives: [PartialEq],
         default_bindings_module: "codecgate_sdk::guest::bindings",
     });
 }
@@ -63,10 +63,7 @@ impl<C: Exported> exports::Guest for Component<C> {
 
     fn decode(payload: Vec<u8>, origin: wit::Origin) -> Result<Vec<wit::Message>, wit::CodecError> {
         tell_panics();
-        match codec::decode::<C>(&payload, &from_origin(origin)) {
-            Ok(messages) => Ok(messages.into_iter().map(message).collect()),
-            Err(refusal) => Err(error(refusal)),
-        }
+        codec::decode::<C>(&payload, &from_origin(origin)).map_err(error)
     }
 
     fn encode(downlink: wit::Downlink, origin: wit::Origin) -> Result<Option<Vec<u8>>, wit::CodecError> {
@@ -91,65 +88,12 @@ fn from_origin(origin: wit::Origin) -> wire::Origin {
 
 fn from_downlink(downlink: wit::Downlink) -> wire::Downlink {
     match downlink {
-        wit::Downlink::Command(command) => wire::Downlink::Command {
-            index: command.index,
-            mid: command.mid,
-            has_more: command.has_more,
-            fields: command.fields.into_iter().map(from_field).collect(),
-        },
+        wit::Downlink::Command(command) => {
+            wire::Downlink::Command { index: command.index, mid: command.mid, has_more: command.has_more, fields: command.fields }
+        }
         wit::Downlink::ReportAck(ack) => {
             wire::Downlink::ReportAck { uplink: ack.uplink, errcode: ack.errcode, has_more: ack.has_more }
         }
-    }
-}
-
-fn from_field(field: wit::Field) -> wire::Field {
-    let value = match field.value {
-        wit::Value::Null => wire::Value::Null,
-        wit::Value::Boolean(value) => wire::Value::Boolean(value),
-        wit::Value::Integer(value) => wire::Value::Integer(value),
-        wit::Value::Number(value) => wire::Value::Number(value),
-        wit::Value::Text(value) => wire::Value::Text(value),
-        wit::Value::Bytes(value) => wire::Value::Bytes(value),
-        wit::Value::Timestamp(value) => wire::Value::Timestamp(value),
-        wit::Value::Json(value) => wire::Value::Json(value),
-    };
-    wire::Field { index: field.index, value }
-}
-
-#[inline]
-fn field(field: wire::Field) -> wit::Field {
-    let value = match field.value {
-        wire::Value::Null => wit::Value::Null,
-        wire::Value::Boolean(value) => wit::Value::Boolean(value),
-        wire::Value::Integer(value) => wit::Value::Integer(value),
-        wire::Value::Number(value) => wit::Value::Number(value),
-        wire::Value::Text(value) => wit::Value::Text(value),
-        wire::Value::Bytes(value) => wit::Value::Bytes(value),
-        wire::Value::Timestamp(value) => wit::Value::Timestamp(value),
-        wire::Value::Json(value) => wit::Value::Json(value),
-    };
-    wit::Field { index: field.index, value }
-}
-
-fn message(message: wire::Message) -> wit::Message {
-    match message {
-        wire::Message::Report(report) => wit::Message::Report(wit::Report {
-            service: report.service,
-            kind: match report.kind {
-                wire::ReportKind::Report => wit::ReportKind::Report,
-                wire::ReportKind::Event => wit::ReportKind::Event,
-            },
-            event_time: report.event_time,
-            fields: report.fields.into_iter().map(field).collect(),
-            has_more: report.has_more,
-        }),
-        wire::Message::Response(response) => wit::Message::Response(wit::Response {
-            mid: response.mid,
-            errcode: response.errcode,
-            command: response.command,
-            fields: response.fields.into_iter().map(field).collect(),
-        }),
     }
 }
 

@@ -173,16 +173,15 @@ impl<'a> Reader<'a> {
     /// [`ErrorKind::Truncated`]; [`ErrorKind::BadField`] at the first byte that holds a nibble above 9
     pub fn bcd(&mut self, count: usize) -> Result<String> {
         let bytes = self.bytes(count)?;
-        let mut digits = String::with_capacity(2 * count);
-        for (place, byte) in bytes.iter().enumerate() {
+        let mut digits = vec![b'0'; 2 * bytes.len()];
+        for (place, (byte, pair)) in bytes.iter().zip(digits.as_chunks_mut().0).enumerate() {
             let (high, low) = (byte >> 4, byte & 0x0F);
             if high > 9 || low > 9 {
                 return Err(Error::new(ErrorKind::BadField, format!("0x{byte:02X} is not BCD")).at(self.field + place));
             }
-            digits.push(char::from(b'0' + high));
-            digits.push(char::from(b'0' + low));
+            *pair = [b'0' + high, b'0' + low];
         }
-        Ok(digits)
+        Ok(String::from_utf8(digits).unwrap_or_default())
     }
 
     /// Bit fields, high bit first, out of as many whole bytes as they need; what is left of the last byte is passed over.

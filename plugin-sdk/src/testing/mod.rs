@@ -10,6 +10,7 @@
 //! | `direction` | both | `decode` or `encode` |
 //! | `attributes` | both, optional | attributes of the device, `{"layout": "array"}` |
 //! | `endpoint` | both, optional | endpoint client name of the device |
+//! | `received` | both, optional | time of arrival, RFC 3339; 2024-01-01T00:00:00Z when not given |
 //! | `hex` | decode | the payload; spaces are allowed |
 //! | `messages` | decode | list of `{"report": ..}` and `{"response": ..}`, in order |
 //! | `command` | encode | `{"service", "name", "mid", "hasMore", "params"}`; `hasMore` defaults to false, `params` to `{}` |
@@ -20,7 +21,7 @@
 //! A report is `{"service", "kind", "eventTime", "values", "hasMore"}`, `kind` defaults to `report`, `eventTime` to the time of
 //! arrival, `hasMore` to false. A response is `{"mid", "errcode", "command", "values"}`; without `command` the frame does not tell it.
 //! Names are those of the codec's tables. Bytes are base64, times RFC 3339. A payload comes from `/19/0/0` over CoAP with content
-//! format 42, received at 2024-01-01T00:00:00Z.
+//! format 42.
 
 mod compare;
 mod run;
@@ -32,9 +33,8 @@ use std::path::{Path, PathBuf};
 
 use crate::codec::Codec;
 use crate::device::platform::{CARD, Card};
-use crate::wire::Origin;
 
-/// 2024-01-01T00:00:00Z, when every vector's payload arrives.
+/// 2024-01-01T00:00:00Z, when a vector's payload arrives if the vector does not say.
 pub const RECEIVED_MS: u64 = 1_704_067_200_000;
 
 /// Runs every `*.json` in a folder: what the one test of a codec calls.
@@ -103,10 +103,6 @@ fn with_card<T>(card: Card, body: impl FnOnce() -> T) -> T {
     }
     let _back = Back(CARD.replace(card));
     body()
-}
-
-fn origin() -> Origin {
-    Origin::app_data(RECEIVED_MS)
 }
 
 fn files(folder: &Path) -> std::io::Result<Vec<PathBuf>> {

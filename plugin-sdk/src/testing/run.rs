@@ -8,12 +8,12 @@ use serde_json::{Map, Value as Json, json};
 
 use super::compare::differences;
 use super::vector::{Command, Direction, Placed, Refusal, Vector, bytes};
-use super::{origin, time, with_card};
+use super::{RECEIVED_MS, time, with_card};
 use crate::codec::{Codec, decode, encode};
 use crate::device::platform::Card;
 use crate::error::Error;
 use crate::fields::{Commands as _, Services as _};
-use crate::wire::{Downlink, Field, FieldDescription, Message, ReportKind, Value, ValueType};
+use crate::wire::{Downlink, Field, FieldDescription, Message, Origin, ReportKind, Value, ValueType};
 
 /// Every failure of every vector.
 pub(super) fn all<C: Codec>(vectors: &[Placed]) -> Vec<String> {
@@ -37,10 +37,13 @@ pub(super) fn all<C: Codec>(vectors: &[Placed]) -> Vec<String> {
 
 fn one<C: Codec>(vector: &Vector) -> Result<(), Vec<String>> {
     let plan = plan::<C>(vector).map_err(|mistake| vec![mistake])?;
+    let received = vector.received.as_deref().map_or(Some(RECEIVED_MS), time::parse);
+    let received = received.ok_or_else(|| vec!["`received` is no RFC 3339 time".to_owned()])?;
+    let origin = Origin::app_data(received);
     let (expected, got) = match plan {
-        Plan::Decode { payload, expected } => (expected, decode::<C>(&payload, &origin()).map(|list| show_messages::<C>(&list))),
+        Plan::Decode { payload, expected } => (expected, decode::<C>(&payload, &origin).map(|list| show_messages::<C>(&list))),
         Plan::Encode { downlink, expected } => {
-            (expected, encode::<C>(downlink, &origin()).map(|bytes| json!(bytes.map(hex::encode_upper))))
+            (expected, encode::<C>(downlink, &origin).map(|bytes| json!(bytes.map(hex::encode_upper))))
         }
     };
     let lines = match (&expected, got) {

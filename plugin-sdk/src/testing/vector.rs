@@ -22,6 +22,7 @@ pub(super) struct Vector {
     pub(super) endpoint: String,
     #[serde(default)]
     pub(super) attributes: BTreeMap<String, String>,
+    pub(super) received: Option<String>,
     /// None = the key is not there, some none = null.
     #[serde(default, deserialize_with = "given")]
     pub(super) hex: Option<Option<String>>,

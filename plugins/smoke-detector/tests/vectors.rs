@@ -15,10 +15,9 @@ fn fields(layout: &str, payload: &[u8]) -> Option<Vec<Field>> {
     let decoded = testing::with_device("", &[("layout", layout)], || {
         decode::<SmokeDetectorCodec>(payload, &Origin::app_data(testing::RECEIVED_MS))
     });
-    match decoded.ok()?.as_slice() {
-        [Message::Report(report)] => Some(report.fields.clone()),
-        other => panic!("{other:?}"),
-    }
+    let decoded = decoded.ok()?;
+    let [Message::Report(report)] = decoded.as_slice() else { return None };
+    Some(report.fields.clone())
 }
 
 const OTHER: u16 = 2;

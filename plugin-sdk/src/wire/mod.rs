@@ -1,27 +1,14 @@
 //! What crosses the border to the host, by index and without names: `wit/v1` as plain Rust, the same on every target.
 //!
-//! Authors rarely touch it; the derive macros fill it. It knows no type of the generated bindings.
+//! Authors rarely touch it; the derive macros fill it.
 
-/// One value.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Value {
-    /// The field is there and has no value.
-    Null,
-    /// true / false
-    Boolean(bool),
-    /// Whole number.
-    Integer(i64),
-    /// Number with a fraction.
-    Number(f64),
-    /// Unicode text.
-    Text(String),
-    /// Bytes; base64 in JSON.
-    Bytes(Vec<u8>),
-    /// Milliseconds since 1970-01-01T00:00:00Z.
-    Timestamp(u64),
-    /// JSON text.
-    Json(String),
-}
+#[cfg(not(target_arch = "wasm32"))]
+mod native;
+
+#[cfg(target_arch = "wasm32")]
+pub use crate::guest::bindings::codecgate::codec::types::{Field, Message, Report, ReportKind, Response, Value};
+#[cfg(not(target_arch = "wasm32"))]
+pub use native::{Field, Message, Report, ReportKind, Response, Value};
 
 /// The type that a codec promises for a field.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,15 +27,6 @@ pub enum ValueType {
     Timestamp,
     /// [`Value::Json`]
     Json,
-}
-
-/// A value and the position of its field in the table it belongs to.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Field {
-    /// Position in the properties, parameters or response fields.
-    pub index: u16,
-    /// The value.
-    pub value: Value,
 }
 
 /// How a payload came.
@@ -83,52 +61,6 @@ impl Origin {
     pub fn app_data(received_ms: u64) -> Self {
         Self { transport: Transport::Coap, object: 19, instance: 0, resource: 0, content_format: Some(42), received_ms }
     }
-}
-
-/// Property values, or an alarm.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ReportKind {
-    /// Property values.
-    Report,
-    /// An alarm or a fault.
-    Event,
-}
-
-/// Values of one service at one time.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Report {
-    /// Position in [`Description::services`].
-    pub service: u16,
-    /// Report or event report.
-    pub kind: ReportKind,
-    /// Milliseconds since 1970; none = the time of arrival.
-    pub event_time: Option<u64>,
-    /// The values; `index` = position in the service's properties.
-    pub fields: Vec<Field>,
-    /// Further uplinks follow at once.
-    pub has_more: bool,
-}
-
-/// A device's answer to a command.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Response {
-    /// The command's mid, 1..65535.
-    pub mid: u16,
-    /// 0 = success.
-    pub errcode: u8,
-    /// Position in [`Description::commands`], if the frame tells.
-    pub command: Option<u16>,
-    /// The values; `index` = position in the command's response fields.
-    pub fields: Vec<Field>,
-}
-
-/// One thing that a payload says.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Message {
-    /// Values.
-    Report(Report),
-    /// An answer to a command.
-    Response(Response),
 }
 
 /// What the host asks to be turned into bytes.
