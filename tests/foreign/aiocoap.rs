@@ -18,6 +18,8 @@ pub(crate) struct Device {
     child: Child,
     input: ChildStdin,
     lines: Lines<BufReader<ChildStdout>>,
+    /// Events that came while another was awaited: the Observe may be there before the answer to the Register is looked at.
+    early: Vec<Value>,
 }
 
 impl Device {
@@ -36,7 +38,7 @@ impl Device {
             .spawn()
             .unwrap();
         let (input, output) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
-        Self { child, input, lines: BufReader::new(output).lines() }
+        Self { child, input, lines: BufReader::new(output).lines(), early: Vec::new() }
     }
 
     /// Gives it a command.
@@ -44,15 +46,19 @@ impl Device {
         self.input.write_all(format!("{command}\n").as_bytes()).await.unwrap();
     }
 
-    /// The next event of this name; what comes before is passed over, a failure is not.
+    /// The next event of this name, whatever else happens meanwhile, except a failure.
     pub(crate) async fn event(&mut self, name: &str) -> Value {
+        if let Some(position) = self.early.iter().position(|event| event["event"] == name) {
+            return self.early.remove(position);
+        }
         let found = timeout(patience(), async {
             while let Some(line) = self.lines.next_line().await.unwrap() {
                 let event: Value = serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error} in {line}"));
-                assert!(event["event"] == name || event["event"] != "failed", "waiting for {name}: {event}");
                 if event["event"] == name {
                     return event;
                 }
+                assert!(event["event"] != "failed", "waiting for {name}: {event}");
+                self.early.push(event);
             }
             panic!("the device stopped before `{name}`")
         });

@@ -32,8 +32,8 @@ impl Client {
 
 /// `v:1 t:ACK c:4.04 i:edc1 ...`: requests have names there, `c:GET`; an empty acknowledgement is `c:0.00`.
 fn answered(told: &str) -> Option<String> {
-    let codes = told.lines().filter_map(|line| line.strip_prefix("v:1 t:")?.split_once(" c:")?.1.split(' ').next());
-    codes.filter(|code| code.starts_with(['2', '4', '5'])).next_back().map(str::to_owned)
+    let mut codes = told.lines().filter_map(|line| line.strip_prefix("v:1 t:")?.split_once(" c:")?.1.split(' ').next());
+    codes.rfind(|code| code.starts_with(['2', '4', '5'])).map(str::to_owned)
 }
 
 #[test]

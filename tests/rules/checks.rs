@@ -128,7 +128,8 @@ fn names(line: &str, word: &str) -> bool {
     line.match_indices(word).any(|(at, _)| {
         let before = line.get(..at).unwrap_or_default();
         let after = line.get(at + word.len()..).unwrap_or_default();
-        let starts = word.starts_with('.') || !before.ends_with(|c| is_name(c) || c == '.') && !(is_crate && inside_path(before));
+        let continues = before.ends_with(|c| is_name(c) || c == '.') || (is_crate && inside_path(before));
+        let starts = word.starts_with('.') || !continues;
         starts && (ends_open || !after.starts_with(is_name))
     })
 }

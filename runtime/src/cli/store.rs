@@ -11,8 +11,10 @@ use crate::config::Config;
 use crate::store::Store;
 
 pub(super) fn export(args: &ExportArgs, streams: &mut Streams<'_>) -> Result<Exit, Failure> {
-    if !args.data.is_dir() {
-        return Err(Failure::usage(format!("{} is no folder", args.data.display())).hint("name the data folder of a gateway"));
+    // Opening would make a store where there is none.
+    let mut entries = fs::read_dir(&args.data).map_err(|error| Failure::unreadable(&args.data, error))?;
+    if entries.next().is_none() {
+        return Err(Failure::usage(format!("{} is empty", args.data.display())).hint("name the data folder of a gateway"));
     }
     let store = open(&args.data)?;
     let lines = match &args.output {

@@ -108,6 +108,9 @@ fn a_file_that_is_not_there_is_named() {
     }
     assert_eq!(typed("store export --data /nowhere/data").0, Exit::Usage);
     let folder = tempfile::tempdir().unwrap();
+    let (exit, _, err) = typed(&format!("store export --data {}", folder.path().display()));
+    assert_eq!(exit, Exit::Usage);
+    assert!(err.contains("is empty") && std::fs::read_dir(folder.path()).unwrap().next().is_none(), "{err}");
     let (exit, _, err) = typed(&format!("plugin build {}", folder.path().display()));
     assert_eq!(exit, Exit::Usage, "{err}");
     assert!(err.contains("no Cargo.toml"), "{err}");
