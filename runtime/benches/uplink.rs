@@ -2,14 +2,13 @@
 //! then the way to the webhook at half load, memory per idle device, and a thousand products against one.
 //!
 //! `cargo bench --bench uplink [-- --quick]`. Ratios are what counts: the load shares the machine.
-#![allow(missing_docs, clippy::allow_attributes_without_reason, clippy::allow_attributes, reason = "a bench")]
-#![allow(
+#![expect(
     clippy::unwrap_used,
     clippy::indexing_slicing,
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
     clippy::disallowed_methods,
-    reason = "a bench"
+    reason = "a bench reads the clock and stops at any surprise"
 )]
 
 mod rig;

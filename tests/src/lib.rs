@@ -1,6 +1,7 @@
 //! Shared pieces of the system tests: a whole gateway in process, its API from outside, a webhook receiver.
 //!
 //! Everything is real: UDP and TCP on port 0, components through the codec host, sled in a folder of its own.
+#![expect(clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "a test stops at any surprise")]
 
 mod device;
 mod http;

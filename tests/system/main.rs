@@ -1,4 +1,5 @@
 //! System tests: a whole gateway in process, with real UDP, HTTP and components. What a user is promised, seen from outside.
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test stops at any surprise")]
 
 mod commands;
 mod push;

@@ -35,7 +35,8 @@ impl Score {
                 self.reported.insert(endpoint);
                 let reports = event.pointer("/data/reports").and_then(Value::as_array).cloned().unwrap_or_default();
                 for report in reports {
-                    let (service, values) = (report["service"].as_str().unwrap_or_default(), &report["values"]);
+                    let service = report.get("service").and_then(Value::as_str).unwrap_or_default();
+                    let values = report.get("values").unwrap_or(&Value::Null);
                     println!("{who:<19} {raw} -> {service} {values} -> delivered");
                 }
             }
@@ -46,7 +47,8 @@ impl Score {
             }
             "command" => {
                 let state = text("/data/state");
-                println!("{who:<19} command {} {} is {state}", text("/data/name"), event["data"]["params"]);
+                let params = event.pointer("/data/params").unwrap_or(&Value::Null);
+                println!("{who:<19} command {} {params} is {state}", text("/data/name"));
                 self.states.push(state);
             }
             kind => println!("{who:<19} {kind} {}", text("/data/address")),

@@ -20,6 +20,7 @@ use crate::lwm2m::Occurrence;
 use crate::model::{Device, DeviceId};
 
 /// Work for a shard.
+#[expect(clippy::large_enum_variant, reason = "nearly every job is an uplink; a box would cost each an allocation")]
 pub(crate) enum Job {
     /// A device did something; for a Register the device that it named.
     Occurrence(Occurrence, Option<Box<Device>>),

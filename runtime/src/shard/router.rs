@@ -42,7 +42,7 @@ impl Router {
     ///
     /// # Errors
     /// The occurrence itself: forget its ticket, the device sends again.
-    pub fn route(&self, occurrence: Occurrence) -> Result<(), Occurrence> {
+    pub fn route(&self, occurrence: Occurrence) -> Result<(), Box<Occurrence>> {
         match occurrence {
             Occurrence::Register(request) => self.register(request),
             Occurrence::Uplink(uplink) => {
@@ -86,7 +86,7 @@ impl Router {
         self.shared.answers.counters()
     }
 
-    fn register(&self, request: RegisterRequest) -> Result<(), Occurrence> {
+    fn register(&self, request: RegisterRequest) -> Result<(), Box<Occurrence>> {
         match gate::admit(&self.shared.store, &self.shared.catalog, &request.endpoint) {
             Ok(device) => self.give(device.id, Job::Occurrence(Occurrence::Register(request), Some(Box::new(device)))),
             Err(stop) => {
@@ -105,7 +105,7 @@ impl Router {
         tracing::warn!(%endpoint, peer = %request.peer, unlogged, "refused a device: {stop}");
     }
 
-    fn give(&self, device: DeviceId, job: Job) -> Result<(), Occurrence> {
+    fn give(&self, device: DeviceId, job: Job) -> Result<(), Box<Occurrence>> {
         let count = self.shared.shards.len().max(1) as u64;
         // Device numbers are handed out in turn, so the remainder spreads them evenly.
         let index = usize::try_from(device.0 % count).unwrap_or_default();
@@ -114,7 +114,7 @@ impl Router {
             Ok(()) => Ok(()),
             Err(refused) => match refused {
                 std::sync::mpsc::TrySendError::Full(job) | std::sync::mpsc::TrySendError::Disconnected(job) => match job {
-                    Job::Occurrence(occurrence, _) => Err(occurrence),
+                    Job::Occurrence(occurrence, _) => Err(Box::new(occurrence)),
                     _ => Ok(()),
                 },
             },

@@ -174,7 +174,10 @@ impl Worker {
             | Occurrence::Delivered { device, .. }
             | Occurrence::Refused { device, .. }
             | Occurrence::TimedOut { device, .. } => (*device, None),
-            Occurrence::Register(request) => return Ok(self.hands.forget(request.ticket)),
+            Occurrence::Register(request) => {
+                self.hands.forget(request.ticket);
+                return Ok(());
+            }
         };
         let mut occurrence = Some(occurrence);
         let done = self.with_lane(device, |hands, lane| match occurrence.take() {

@@ -86,7 +86,7 @@ impl CoapSocket {
         stop: watch::Receiver<bool>,
     ) -> Result<JoinHandle<()>, TransportError>
     where
-        S: FnMut(Occurrence) -> Result<(), Occurrence> + Send + 'static,
+        S: FnMut(Occurrence) -> Result<(), Box<Occurrence>> + Send + 'static,
     {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(TransportError::Start)?;
         let guard = runtime.enter();
@@ -110,7 +110,7 @@ struct Pump<S> {
     unreported: VecDeque<Occurrence>,
 }
 
-impl<S: FnMut(Occurrence) -> Result<(), Occurrence>> Pump<S> {
+impl<S: FnMut(Occurrence) -> Result<(), Box<Occurrence>>> Pump<S> {
     async fn run(mut self, mut stop: watch::Receiver<bool>) {
         let mut buffer = vec![0_u8; MAX_DATAGRAM];
         let answers = self.answers.clone();
@@ -168,7 +168,7 @@ impl<S: FnMut(Occurrence) -> Result<(), Occurrence>> Pump<S> {
     fn report(&mut self) {
         while let Some(earlier) = self.unreported.pop_front() {
             if let Err(refused) = (self.sink)(earlier) {
-                self.unreported.push_front(refused);
+                self.unreported.push_front(*refused);
                 break;
             }
         }
@@ -177,12 +177,12 @@ impl<S: FnMut(Occurrence) -> Result<(), Occurrence>> Pump<S> {
         }
         while let Some(occurrence) = self.server.poll_occurrence() {
             let Err(refused) = (self.sink)(occurrence) else { continue };
-            let ticket = match &refused {
+            let ticket = match &*refused {
                 Occurrence::Register(request) => request.ticket,
                 Occurrence::Uplink(uplink) => uplink.ticket,
                 Occurrence::Update { ticket, .. } | Occurrence::Deregister { ticket, .. } => *ticket,
                 _ => {
-                    self.unreported.push_back(refused);
+                    self.unreported.push_back(*refused);
                     continue;
                 }
             };

@@ -138,17 +138,13 @@ fn write_messages(
     let mut raw = Some(payload.to_vec());
     let provenance = &sender.product.provenance;
     for (kind, event_kind) in [(ReportKind::Report, EventKind::Report), (ReportKind::Event, EventKind::EventReport)] {
-        let of_kind = |message| match message {
-            &Message::Report(ref report) if report.kind == kind => Some(report),
-            _ => None,
-        };
-        if !messages.iter().any(|message| of_kind(message).is_some()) {
+        let mut reports = reports_of(messages, kind).peekable();
+        if reports.peek().is_none() {
             continue;
         }
         let mut body = Body::new(trace, provenance).list("reports");
-        for report in messages.iter().filter_map(of_kind) {
-            let Report { has_more, .. } = report;
-            outcome.has_more |= *has_more;
+        for report in reports {
+            outcome.has_more |= report.has_more;
             body.item(|out| active.plan.write_report(report, now.0, out))?;
         }
         outcome.events.push(sender.event(event_kind, now, raw.take(), body.finish()));
@@ -176,6 +172,13 @@ fn write_messages(
         outcome.events.push(sender.event(kind, now, raw.take(), body.finish()));
     }
     Ok(outcome)
+}
+
+fn reports_of(messages: &[Message], kind: ReportKind) -> impl Iterator<Item = &Report> {
+    messages.iter().filter_map(move |message| match message {
+        Message::Report(report) if report.kind == kind => Some(report),
+        _ => None,
+    })
 }
 
 /// The response's fields by name; by the frame's own command if it tells, else by the command that was sent with this mid.
