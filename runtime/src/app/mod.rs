@@ -139,7 +139,7 @@ impl Gateway {
 
     /// The data folder.
     #[must_use]
-    pub fn data(&self) -> &Path {
+    pub fn folder(&self) -> &Path {
         &self.data
     }
 

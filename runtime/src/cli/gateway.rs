@@ -29,7 +29,7 @@ pub(super) fn serve(args: &ServeArgs) -> Result<Exit, Failure> {
                 "codecgate serves devices on coap://{} and the API on http://{}, data in {}",
                 gateway.coap_addr(),
                 gateway.http_addr(),
-                gateway.data().display()
+                gateway.folder().display()
             );
             let failed = tokio::select! {
                 () = asked_to_stop() => None,

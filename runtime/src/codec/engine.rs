@@ -104,7 +104,7 @@ fn engine(limits: &Limits) -> wasmtime::Result<(Engine, bool)> {
             "no address space for pooled codec instances; allocating on demand, fresh instances cost more"
         ),
     }
-    let mut config = common();
+    let mut config = settings();
     config.allocation_strategy(InstanceAllocationStrategy::OnDemand);
     // Where the pool does not fit, 4 GiB reservations would not either.
     config.memory_reservation(u64::try_from(limits.memory_bytes).unwrap_or(u64::MAX));
@@ -126,12 +126,12 @@ fn pooled(limits: &Limits, keep_resident: usize, pagemap_scan: Enabled) -> wasmt
         .linear_memory_keep_resident(keep_resident)
         .table_keep_resident(keep_resident / 4)
         .pagemap_scan(pagemap_scan);
-    let mut config = common();
+    let mut config = settings();
     config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
     Engine::new(&config)
 }
 
-fn common() -> Config {
+fn settings() -> Config {
     let mut config = Config::new();
     config
         .wasm_component_model(true)
