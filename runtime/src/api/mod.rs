@@ -2,7 +2,7 @@
 //!
 //! Turns requests into calls of the flows and the store, and their answers into JSON. Knows nothing of CoAP, of WebAssembly
 //! or of how events are pushed; reads no clock but the one it is given; opens no socket (the caller serves the router).
-//! Every refusal is a [`problem::Problem`]; [`problem`] is the one place that maps errors to HTTP.
+//! Every refusal is a `problem::Problem`; `problem` is the one place that maps errors to HTTP.
 
 mod commands;
 mod devices;

@@ -1,6 +1,6 @@
 //! Commands: from an application's request to the device and back.
 //!
-//! [`Desk`] accepts and cancels, [`next_step`] decides what a device's commands need now, [`encode`] asks the codec for bytes.
+//! [`Desk`] accepts and cancels, `next_step` decides what a device's commands need now, `encode` asks the codec for bytes.
 //! The shard that owns the device takes the steps; the life cycle itself is `crate::command`.
 
 mod desk;
