@@ -1,6 +1,6 @@
 //! How fast one subscription drains, and how late a push is at half of that: a real store, a real HTTP receiver, one machine.
 //!
-//! `cargo bench --bench webhook`. The receiver shares the cores; the floor of DESIGN 11 is p99 100 ms from the event to its
+//! `cargo bench --bench webhook`. The receiver shares the cores; the floor is p99 100 ms from the event to its
 //! request at half load, the goal 20 ms.
 #![expect(clippy::unwrap_used, clippy::disallowed_methods, reason = "a bench measures time and stops at the first fault")]
 

@@ -1,4 +1,4 @@
-//! The HTTP API, `/api/v1`, and the two doors for machines, `/healthz` and `/metrics` (DESIGN 3, 7).
+//! The HTTP API, `/api/v1`, and the two doors for machines, `/healthz` and `/metrics`.
 //!
 //! Turns requests into calls of the flows and the store, and their answers into JSON. Knows nothing of CoAP, of WebAssembly
 //! or of how events are pushed; reads no clock but the one it is given; opens no socket (the caller serves the router).

@@ -1,5 +1,5 @@
 //! Builds a codec crate into a component with nothing but cargo: `wasm32-unknown-unknown` and the component linker that
-//! ships with rustc (DESIGN 5). Knows nothing of what the component exports; admission does. Blocking: seconds to minutes.
+//! ships with rustc. Knows nothing of what the component exports; admission does. Blocking: seconds to minutes.
 
 use std::ffi::OsString;
 use std::fs;

@@ -1,5 +1,5 @@
 //! The engine and the host: how guest code is compiled and where its memory comes from. Settings and the measurements
-//! behind them: DESIGN 5. Knows nothing of what a component exports; that is `admission`.
+//! behind them. Knows nothing of what a component exports; that is `admission`.
 
 use std::path::Path;
 use std::sync::Arc;

@@ -1,6 +1,6 @@
 //! The codec host: compiles components, keeps instances, bounds them. The only module that names wasmtime.
 //!
-//! A codec is a WebAssembly component that speaks `wit/v1` (DESIGN 5). It is a pure function in a sandbox: no WASI, bounded
+//! A codec is a WebAssembly component that speaks `wit/v1`. It is a pure function in a sandbox: no WASI, bounded
 //! memory, time, output and log. Whatever it does wrong touches the one call that it did it in: a trap or a deadline drops
 //! the instance, and the next call gets another. This module knows nothing of profiles, products or the store.
 //!
@@ -30,7 +30,7 @@ pub use instances::Instances;
 
 use crate::model::{CodecFault, Endpoint};
 
-/// Bounds of a guest; the defaults are those of DESIGN 5.
+/// Bounds of a guest; `Default` gives the documented ones.
 #[derive(Debug, Clone)]
 pub struct Limits {
     /// Linear memory of an instance, bytes.

@@ -1,5 +1,5 @@
 //! The bindings generated from `wit/v1`. Nothing outside this folder sees them: `convert` turns them into the words of
-//! `model`. The interface is frozen (DESIGN 5); another version gets a folder and bindings of its own.
+//! `model`. The interface is frozen; another version gets a folder and bindings of its own.
 
 #![expect(unreachable_pub, reason = "generated code")]
 

@@ -1,4 +1,4 @@
-//! The life of a command: eight states, one function that moves it (REFERENCE C.5, DESIGN 9.10).
+//! The life of a command: eight states, one function that moves it (REFERENCE C.5; ARCHITECTURE, invariant 10).
 //!
 //! Pure: a command, what happened and the time go in; the moved command comes out. Knows neither store nor network.
 

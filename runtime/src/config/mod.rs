@@ -1,8 +1,7 @@
 //! Configuration: a TOML document becomes a checked [`Config`], or every mistake in it is told at once.
 //!
 //! A `Config` is valid or does not exist. It holds plain values; what a module wants of them it gets by a conversion
-//! here, so no module reads configuration by itself. It starts nothing and generates no key. DESIGN 5, 8 and 10 name the
-//! defaults; `runtime/codecgate.example.toml` documents every key, and a test holds the two together.
+//! here, so no module reads configuration by itself. It starts nothing and generates no key. `runtime/codecgate.example.toml` documents every key, and a test holds the two together.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};

@@ -27,7 +27,7 @@ use crate::model::{DeviceId, Registration};
 
 pub use server::Server;
 
-/// Timers and caps (DESIGN 10).
+/// Timers and caps.
 #[derive(Debug, Clone)]
 pub struct ServerConfig {
     /// First retransmission of a downlink after this, times 1..1.5.

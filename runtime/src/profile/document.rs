@@ -1,4 +1,4 @@
-//! The shapes of a profile document (`profiles/schema.json`, DESIGN section 6). Only shapes: what they may hold is checked
+//! The shapes of a profile document (`profiles/schema.json`). Only shapes: what they may hold is checked
 //! in `structure` and `meaning`.
 
 use serde::{Deserialize, Serialize};

@@ -1,7 +1,7 @@
 //! Profiles: a JSON document becomes a checked [`Profile`], or every mistake in it is told at once.
 //!
 //! Pure: bytes in, values out. Knows neither the store nor a codec's machine, only its tables ([`crate::model::Description`]).
-//! The format is `profiles/schema.json`, the codes are told in `profiles/README.md` (DESIGN section 6, REFERENCE A, B.6.4, G, J).
+//! The format is `profiles/schema.json`, the codes are told in `profiles/README.md` (REFERENCE A, B.6.4, G, J).
 //!
 //! ```text
 //! text --structure--> JSON value --meaning--> Profile --join (codec's tables)--> Plan --> reports as JSON, parameters as fields

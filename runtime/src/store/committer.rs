@@ -1,5 +1,5 @@
 //! The one thread that writes: takes what has queued, applies it in one transaction, makes it durable, then answers everybody.
-//! Knows how to commit, not what for. (DESIGN 8, invariants 1 and 4.)
+//! Knows how to commit, not what for. (ARCHITECTURE, invariants 1 and 4.)
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;

@@ -1,5 +1,5 @@
 //! The shapes of the store's contract: what is committed, what is read back. Knows nothing of sled, keys or files.
-//! (DESIGN 8: `commit(all-or-nothing writes with expected versions)`, typed reads with opaque cursors.)
+//! (`commit(all-or-nothing writes with expected versions)`, typed reads with opaque cursors.)
 
 use crate::model::{
     Command, Device, DeviceId, EventId, NewEvent, Product, ProductId, Registration, Subscription, SubscriptionId, Timestamp,

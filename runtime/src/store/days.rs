@@ -1,4 +1,4 @@
-//! The day trees: one per arrival day, dropped whole. Knows blocks by number, not what their events mean. (DESIGN 8.)
+//! The day trees: one per arrival day, dropped whole. Knows blocks by number, not what their events mean.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};

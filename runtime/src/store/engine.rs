@@ -1,5 +1,5 @@
 //! Opening sled and making it keep its word: one gateway per folder, the repair before the open, a sync that is one. Knows no
-//! record. (FINDINGS of sled 0.34.7 are in the module docs of `store`.)
+//! record. (The faults of sled 0.34.7 are in the module docs of `store`.)
 
 use std::fs::{self, File, TryLockError};
 use std::io;

@@ -2,7 +2,7 @@
 //!
 //! A checkpoint is written in slices. Memory is *sealed*, its lanes go out as chunks between the groups, and only when the last
 //! one is durable is the mark moved. After a crash in the middle, positions behind the mark are rebuilt from the blocks, so a
-//! lane may have some twice; they begin at the same place, and a reader that only ever goes down skips the repeats. (DESIGN 8.)
+//! lane may have some twice; they begin at the same place, and a reader that only ever goes down skips the repeats.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};

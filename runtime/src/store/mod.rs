@@ -1,7 +1,7 @@
 //! The embedded store: documents, the event log that is also the outbox, and files. The only module that names sled.
 //!
 //! No iterator, transaction or raw key leaves it, so that another engine can serve the same contract. Writes go through one
-//! committer thread; `done` is called after the commit is durable, never before. (DESIGN 8 and 9.)
+//! committer thread; `done` is called after the commit is durable, never before.
 //!
 //! # How it lies on disk
 //! `lock`, `sled/` and `files/` in the data folder. In sled: one tree `state` with all documents and their index keys, and one tree

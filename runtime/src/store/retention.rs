@@ -1,5 +1,5 @@
 //! What goes when its time is over: whole days of events, and ended commands of that age. Runs on the caller's thread, so that
-//! the committer goes on. (DESIGN 8: retention = drop the day's tree.)
+//! the committer goes on. Retention = drop the day's tree.
 
 use crate::model::{Command, CommandId, Timestamp};
 

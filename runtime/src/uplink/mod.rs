@@ -1,7 +1,7 @@
 //! One uplink becomes its events: decoded, transparent or dead letter, never nothing and never two of these.
 //!
 //! Decides; commits nothing. The raw bytes travel on exactly one event, so that a payload is stored once and can be decoded
-//! again after a codec was mended (USERS pain 7: a decoded payload is never silently missing).
+//! again after a codec was mended (a decoded payload is never silently missing).
 
 mod body;
 mod registration;

@@ -1,6 +1,6 @@
 //! The task of one subscription: reads the store's log for the pump and writes the pump's cursor back.
 //!
-//! Hints that events became durable may be lost; a sweep reads on all the same (DESIGN 9, invariant 3). Knows no HTTP.
+//! Hints that events became durable may be lost; a sweep reads on all the same (ARCHITECTURE, invariant 3). Knows no HTTP.
 
 use std::sync::Arc;
 use std::time::Duration;

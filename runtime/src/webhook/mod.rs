@@ -1,4 +1,4 @@
-//! Webhook push: what happened leaves the gateway at least once, in order per device and subscription (DESIGN 7, 9).
+//! Webhook push: what happened leaves the gateway at least once, in order per device and subscription (ARCHITECTURE, invariant 5).
 //!
 //! The event log is the outbox. Each subscription has a task of its own with a cursor into the log, so a receiver that is dead
 //! or slow holds up only itself. The only module that names an HTTP client; it knows nothing of devices, codecs or the API.
@@ -214,7 +214,7 @@ impl Pusher {
     }
 
     /// Resolves when the task of a subscription ended unasked, which only a fault in the gateway can cause: the gateway then
-    /// stops (DESIGN 9, invariant 12).
+    /// stops (ARCHITECTURE, invariant 12).
     pub async fn failed(&self) -> SubscriptionId {
         let mut failed = self.failed.subscribe();
         loop {

@@ -1,7 +1,7 @@
 //! Which events of one subscription wait, fly, rest after a failure or are done; and how far its cursor may move.
 //!
 //! Pure: knows no socket, store or clock; `now` is the time since the lane began. Order is kept per device: a device's next
-//! event waits until the one before it was delivered, other devices' events go on. DESIGN 7, invariant 5.
+//! event waits until the one before it was delivered, other devices' events go on (ARCHITECTURE, invariant 5).
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
