@@ -186,8 +186,8 @@ fn as_component(built: PathBuf) -> Result<PathBuf, BuildError> {
 }
 
 fn encode(module: &[u8]) -> Result<Vec<u8>, String> {
-    let mut encoder = wit_component::ComponentEncoder::default();
-    let encoded = encoder.validate(true).module(module).and_then(wit_component::ComponentEncoder::encode);
+    let encoder = wit_component::ComponentEncoder::default();
+    let encoded = encoder.validate(true).module(module).and_then(|mut encoder| encoder.encode());
     encoded.map_err(|error| format!("{error:#}"))
 }
 
