@@ -284,7 +284,8 @@ mod tests {
             "params": {"open": true}, "expireTime": 60, "state": "SENT", "mid": 5, "created": "2024-01-31T12:00:00.123Z",
             "expires": "2024-01-31T12:01:00.123Z", "sent": "2024-01-31T12:00:01.000Z",
         });
-        let mut shown = serde_json::to_value(CommandView::from(command)).unwrap();
+        let mut shown = serde_json::to_value(CommandView::from(command.clone())).unwrap();
+        assert_eq!(shown, crate::downlink::command_json(&command), "the API and the events show the same");
         shown["id"] = expected["id"].clone();
         assert_eq!(shown, expected);
     }

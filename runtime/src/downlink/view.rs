@@ -4,11 +4,11 @@ use serde_json::{Value, json};
 
 use crate::model::{Command, EventKind, NewEvent, Timestamp};
 
-/// The command as a JSON object; times are RFC 3339, members that do not apply are null.
+/// The command as a JSON object; times are RFC 3339, members that do not apply are left out. The API shows the same.
 #[must_use]
 pub fn command_json(command: &Command) -> Value {
     let time = |time: Option<Timestamp>| time.map(|time| time.to_string());
-    json!({
+    let mut object = json!({
         "id": command.id,
         "deviceId": command.device,
         "productId": command.product,
@@ -20,13 +20,18 @@ pub fn command_json(command: &Command) -> Value {
         "state": command.state,
         "mid": command.mid,
         "created": command.created.to_string(),
+        "expires": command.expires().to_string(),
         "sent": time(command.sent),
         "delivered": time(command.delivered),
         "ended": time(command.ended),
         "errcode": command.errcode,
         "result": command.result,
         "failure": command.failure,
-    })
+    });
+    if let Some(members) = object.as_object_mut() {
+        members.retain(|_, value| !value.is_null());
+    }
+    object
 }
 
 /// The event of a command's transition, at the time of the newest thing that happened to it.
