@@ -120,6 +120,7 @@ fn a_file_that_was_cut_off_is_refused_and_leaves_no_half_gateway() {
     std::fs::write(&file, cut).unwrap();
     let ran = store("import", &to, &[file.to_str().unwrap()]);
     assert_eq!(ran.code, Some(1), "{ran:?}");
+    assert!(ran.err.contains("was cut off"), "{}", ran.err);
     let served = codecgate(".", ["serve", "--coap", "127.0.0.1:0", "--http", "127.0.0.1:0", "--data", to.to_str().unwrap()]);
     assert_eq!(served.code, Some(1), "{served:?}");
     assert!(served.err.contains("import into it did not finish"), "{}", served.err);
