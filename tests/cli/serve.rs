@@ -2,7 +2,7 @@
 
 use std::net::{SocketAddr, TcpListener, UdpSocket};
 
-use codecgate_tests::{Binary, RawDevice};
+use codecgate_tests::{Binary, RawDevice, eventually, tell};
 use serde_json::json;
 use tempfile::TempDir;
 
@@ -80,4 +80,28 @@ async fn term_and_interrupt_end_it_in_order_and_what_was_acknowledged_is_there()
         let page = binary.api().get(&format!("/api/v1/devices/{device}/uplinks")).await.expect(200);
         assert_eq!(page["items"].as_array().map(Vec::len), Some(number + 1));
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reader_that_goes_away_ends_no_gateway() {
+    let (folder, data) = folder();
+    let file = std::fs::File::create(folder.path().join("log")).unwrap();
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let mut child = tokio::process::Command::new(PROGRAM)
+        .args(["serve", "--coap", "127.0.0.1:0", "--http", "127.0.0.1:0", "--data", &data])
+        .stdout(writer)
+        .stderr(file)
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap();
+    let log = eventually("it serves", || async {
+        let log = std::fs::read_to_string(folder.path().join("log")).unwrap();
+        log.contains(" serves").then_some(log)
+    })
+    .await;
+    tell(child.id().unwrap(), "TERM");
+    assert_eq!(child.wait().await.unwrap().code(), Some(0), "{log}");
+    let log = std::fs::read_to_string(folder.path().join("log")).unwrap();
+    assert!(!log.contains("panicked"), "{log}");
 }
