@@ -2,55 +2,21 @@
 //! afterwards, and every event is delivered at least once.
 //!
 //! `CODECGATE_KILL_ROUNDS` changes the number of kills; `CODECGATE_SEED` repeats the moments of a run.
-#![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test stops at any surprise")]
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test stops at any surprise")]
 
 use std::collections::{HashMap, HashSet};
-use std::io::{BufRead, BufReader};
-use std::net::{SocketAddr, UdpSocket};
-use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::net::UdpSocket;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use codecgate_tests::{Api, Behaviour, RawDevice, Sink, component, eventually, meter, profile};
+use codecgate_tests::{Api, Behaviour, Binary, RawDevice, Sink, component, eventually, meter, profile};
 use serde_json::json;
 
+const PROGRAM: &str = env!("CARGO_BIN_EXE_codecgate");
 /// Devices that report.
 const REPORTING: u32 = 4;
 /// Devices that never register: their commands stay PENDING.
 const SILENT: u32 = 8;
-
-/// The running binary.
-struct Binary {
-    child: Child,
-    api: Api,
-}
-
-impl Binary {
-    /// Starts it and waits until it says that it serves.
-    fn start(data: &Path, coap: SocketAddr) -> Self {
-        let log = std::fs::File::options().create(true).append(true).open(data.with_extension("log")).unwrap();
-        let mut child = Command::new(env!("CARGO_BIN_EXE_codecgate"))
-            .args(["serve", "--http", "127.0.0.1:0", "--coap", &coap.to_string(), "--data"])
-            .arg(data)
-            .stdout(Stdio::piped())
-            .stderr(log)
-            .spawn()
-            .unwrap();
-        let mut line = String::new();
-        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        let http = line.split_once("http://").and_then(|(_, rest)| rest.split_once(',')).map(|(address, _)| address);
-        let log = || std::fs::read_to_string(data.with_extension("log")).unwrap_or_default();
-        let http = http.unwrap_or_else(|| panic!("it does not serve: {line:?}\n{}", log()));
-        let key = std::fs::read_to_string(data.join("api-key")).unwrap();
-        Self { child, api: Api::new(format!("http://{http}"), key.trim()) }
-    }
-
-    fn kill(mut self) {
-        self.child.kill().unwrap();
-        self.child.wait().unwrap();
-    }
-}
 
 /// Numbers that look random and can be repeated.
 struct Moments(u64);
@@ -76,12 +42,12 @@ async fn nothing_acknowledged_or_accepted_is_lost() {
     let data = folder.path().join("data");
     let coap = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
 
-    let mut binary = Binary::start(&data, coap);
+    let mut binary = Binary::start(PROGRAM, &data, coap);
     let sink = Sink::start(Behaviour::Accept).await;
-    let devices = prepare(&binary.api, &sink).await;
+    let devices = prepare(binary.api(), &sink).await;
 
     // The API moves to another port with each start; who sends commands looks it up here.
-    let api = Arc::new(Mutex::new(binary.api.clone()));
+    let api = Arc::new(Mutex::new(binary.api().clone()));
     let acknowledged = Arc::new(Mutex::new(Vec::<u32>::new()));
     let accepted = Arc::new(Mutex::new(Vec::<String>::new()));
     let mut tasks = tokio::task::JoinSet::new();
@@ -117,8 +83,8 @@ async fn nothing_acknowledged_or_accepted_is_lost() {
     for _ in 0..rounds {
         tokio::time::sleep(Duration::from_millis(20 + moments.next(600))).await;
         binary.kill();
-        binary = Binary::start(&data, coap);
-        *api.lock().unwrap() = binary.api.clone();
+        binary = Binary::start(PROGRAM, &data, coap);
+        *api.lock().unwrap() = binary.api().clone();
     }
     // Load goes on for a moment, so that the last start is seen to take it.
     let before = acknowledged.lock().unwrap().len();
@@ -138,7 +104,7 @@ async fn nothing_acknowledged_or_accepted_is_lost() {
         let mut before = String::new();
         loop {
             let device = devices[&format!("meter-{index}")];
-            let page = binary.api.get(&format!("/api/v1/devices/{device}/uplinks?limit=1000{before}")).await.expect(200);
+            let page = binary.api().get(&format!("/api/v1/devices/{device}/uplinks?limit=1000{before}")).await.expect(200);
             for uplink in page["items"].as_array().unwrap() {
                 assert_eq!(uplink["outcome"], "decoded", "{uplink}");
                 stored.insert(uplink["raw"].as_str().unwrap().to_uppercase());
@@ -153,7 +119,7 @@ async fn nothing_acknowledged_or_accepted_is_lost() {
         assert!(stored.contains(&hex::encode_upper(meter::frame(*litres))), "the acknowledged uplink {litres} is lost");
     }
     for id in &accepted {
-        let command = binary.api.get(&format!("/api/v1/commands/{id}")).await.expect(200);
+        let command = binary.api().get(&format!("/api/v1/commands/{id}")).await.expect(200);
         assert_eq!(command["state"], "PENDING");
     }
     eventually("every acknowledged uplink and accepted command was pushed", || async {

@@ -3,6 +3,7 @@
 //! Everything is real: UDP and TCP on port 0, components through the codec host, sled in a folder of its own.
 #![expect(clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "a test stops at any surprise")]
 
+mod binary;
 mod device;
 mod http;
 pub mod meter;
@@ -18,6 +19,7 @@ use codecgate::model::Secret;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+pub use binary::{Binary, tell};
 pub use device::{RawDevice, reply, uri};
 pub use http::{Answer, Api};
 pub use sink::{Behaviour, Received, Sink};
@@ -32,15 +34,28 @@ pub fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }
 
-/// The component of a sample codec, built once per process through the path that authors use.
+/// The component of a sample codec, built through the path that authors use.
 ///
 /// # Panics
 /// When it does not build.
 #[must_use]
 pub fn component(plugin: &str) -> Vec<u8> {
+    component_of(&root().join("plugins").join(plugin))
+}
+
+/// The component of the codec that means no good (`tests/hostile-codec`).
+///
+/// # Panics
+/// When it does not build.
+#[must_use]
+pub fn hostile_component() -> Vec<u8> {
+    component_of(&root().join("tests/hostile-codec"))
+}
+
+fn component_of(folder: &Path) -> Vec<u8> {
     static ONE_AT_A_TIME: OnceLock<std::sync::Mutex<()>> = OnceLock::new();
     let _turn = ONE_AT_A_TIME.get_or_init(Default::default).lock();
-    let built = codecgate::cli::build::build_component(&root().join("plugins").join(plugin), &root().join("target/codecs"));
+    let built = codecgate::cli::build::build_component(folder, &root().join("target/codecs"));
     std::fs::read(built.expect("the codec builds")).expect("the component is readable")
 }
 

@@ -1,7 +1,10 @@
 //! System tests: a whole gateway in process, with real UDP, HTTP and components. What a user is promised, seen from outside.
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test stops at any surprise")]
 
+mod api;
+mod codecs;
 mod commands;
+mod faq;
 mod push;
 mod registration;
 mod restart;

@@ -6,9 +6,10 @@ use std::fmt::Display;
 use std::str::FromStr;
 
 use axum::body::Bytes;
-use axum::extract::{DefaultBodyLimit, FromRequest, FromRequestParts, Request};
+use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, header};
+use futures_util::StreamExt;
 use serde::de::{DeserializeOwned, Deserializer, Error as _};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -20,6 +21,8 @@ use crate::model::EventKind;
 pub(super) const JSON_BYTES: usize = 1024 * 1024;
 /// Most bytes of a component or a vendor's package.
 pub(super) const BINARY_BYTES: usize = 8 * 1024 * 1024;
+/// Most bytes of a body that are read only to be dropped.
+const DROPPED_BYTES: usize = 64 * 1024 * 1024;
 
 /// One page of a listing.
 #[derive(Debug, Serialize, ToSchema)]
@@ -133,16 +136,30 @@ impl FromStr for Kinds {
     }
 }
 
-/// Reads a body of at most `limit` bytes.
-pub(super) async fn read_body(mut request: Request, limit: usize) -> Result<Bytes, Problem> {
-    DefaultBodyLimit::max(limit).apply(&mut request);
-    Bytes::from_request(request, &()).await.map_err(|rejection| {
-        if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
-            Problem::new(Code::TooLarge, format!("the body has more than the {limit} bytes that are taken here"))
+/// Reads a body of at most `limit` bytes. What is too large is read on for a while and dropped: closing a connection on which the
+/// client still writes would reset it, and the client would never see the refusal.
+pub(super) async fn read_body(request: Request, limit: usize) -> Result<Bytes, Problem> {
+    let too_large = || Problem::new(Code::TooLarge, format!("the body has more than the {limit} bytes that are taken here"));
+    let headers = request.headers();
+    let announced = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok()).unwrap_or(0);
+    // This client asks before it sends (RFC 9110 10.1.1).
+    if announced > limit && headers.contains_key(header::EXPECT) {
+        return Err(too_large());
+    }
+    let mut chunks = request.into_body().into_data_stream();
+    let (mut body, mut came) = (Vec::with_capacity(announced.min(limit)), 0_usize);
+    while let Some(chunk) = chunks.next().await {
+        let chunk = chunk.map_err(|error| Problem::new(Code::BrokenBody, format!("the body ended early: {error}")))?;
+        came = came.saturating_add(chunk.len());
+        if came <= limit {
+            body.extend_from_slice(&chunk);
+        } else if came > limit.saturating_add(DROPPED_BYTES) {
+            break;
         } else {
-            Problem::new(Code::BrokenBody, rejection.body_text())
+            body = Vec::new();
         }
-    })
+    }
+    if came > limit { Err(too_large()) } else { Ok(body.into()) }
 }
 
 /// The media type without its parameters, empty when there is none.

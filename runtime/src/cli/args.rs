@@ -230,7 +230,7 @@ pub(super) struct ExportArgs {
 
 #[derive(Debug, Args)]
 pub(super) struct RestoreArgs {
-    /// Data folder; made if it does not exist, must hold nothing.
+    /// Data folder; made if it does not exist, must hold no records.
     #[arg(long, value_name = "DIR")]
     pub(super) data: PathBuf,
     /// The file that `store export` wrote; `-` = standard input.

@@ -1,5 +1,6 @@
 //! The commands that run a gateway or devices. They only turn arguments into what `app`, `demo` and `simulate` take.
 
+use std::io::{self, Write};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -24,15 +25,14 @@ pub(super) fn serve(args: &ServeArgs) -> Result<Exit, Failure> {
     telemetry::start(&config.log.filter, config.log.format).map_err(|error| Failure::usage(error.to_string()))?;
     runtime()?
         .block_on(async {
+            let asked = asked_to_stop();
             let mut gateway = Gateway::start(&config).await?;
-            println!(
-                "codecgate serves devices on coap://{} and the API on http://{}, data in {}",
-                gateway.coap_addr(),
-                gateway.http_addr(),
-                gateway.folder().display()
-            );
+            let (coap, http, data) = (gateway.coap_addr(), gateway.http_addr(), gateway.folder().display());
+            // Nobody has to read it, and a gateway serves all the same.
+            let _ =
+                writeln!(io::stdout(), "codecgate serves devices on coap://{coap} and the API on http://{http}, data in {data}");
             let failed = tokio::select! {
-                () = asked_to_stop() => None,
+                () = asked => None,
                 part = gateway.failed() => Some(part),
             };
             tracing::info!("stopping");
@@ -55,7 +55,7 @@ pub(super) fn demo(args: &DemoArgs) -> Result<Exit, Failure> {
     telemetry::start("warn", telemetry::LogFormat::Text).map_err(|error| Failure::usage(error.to_string()))?;
     let data = args.data.clone().unwrap_or_else(|| PathBuf::from(DEMO_FOLDER));
     let options = demo::Options { bounded: args.span, data };
-    runtime()?.block_on(demo::run(options, asked_to_stop())).map(|()| Exit::Done).map_err(Failure::from)
+    runtime()?.block_on(async { demo::run(options, asked_to_stop()).await }).map(|()| Exit::Done).map_err(Failure::from)
 }
 
 /// Is one or many devices.
@@ -68,23 +68,19 @@ pub(super) fn simulate(args: &SimulateArgs) -> Result<Exit, Failure> {
     let talk = endpoints.len() <= 10;
     runtime()?
         .block_on(async {
+            let asked = asked_to_stop();
             let (stop, stopping) = watch::channel(false);
             let (watcher, happenings) = mpsc::channel(1_024);
             let life = simulate::run(args.server, seed, devices, watcher, stopping);
-            let end = async {
-                asked_to_stop().await;
-                stop.send_replace(true);
-            };
-            tokio::pin!(life);
-            let told = tell(happenings, talk);
+            // Stopping devices say goodbye, and somebody must listen meanwhile.
+            let told = async { tokio::join!(life, tell(happenings, talk, &stop)).0 };
             tokio::pin!(told);
             tokio::select! {
-                ended = &mut life => return ended,
-                () = &mut told => {}
-                () = end => {}
+                ended = &mut told => return ended,
+                () = asked => {}
             }
-            // Stopping devices say goodbye, and somebody must listen meanwhile.
-            tokio::join!(life, told).0
+            stop.send_replace(true);
+            told.await
         })
         .map_err(|error| {
             Failure::failed("the devices cannot be simulated").because(error).hint("many devices need many sockets: ulimit -n")
@@ -108,8 +104,13 @@ fn simulated(args: &SimulateArgs, endpoint: &str, payloads: &[Vec<u8>]) -> Simul
     }
 }
 
-/// Prints what happens: every step of a few devices, a sum a second of many.
-async fn tell(mut happenings: mpsc::Receiver<Reported>, each: bool) {
+/// Prints what happens: every step of a few devices, a sum a second of many. Stops the devices when nobody reads that any more.
+async fn tell(mut happenings: mpsc::Receiver<Reported>, each: bool, stop: &watch::Sender<bool>) {
+    let say = |line: String| {
+        if writeln!(io::stdout(), "{line}").is_err() {
+            stop.send_replace(true);
+        }
+    };
     let (mut sent, mut acknowledged, mut lost) = (0_u64, 0_u64, 0_u64);
     let mut second = tokio::time::interval(Duration::from_secs(1));
     loop {
@@ -124,11 +125,11 @@ async fn tell(mut happenings: mpsc::Receiver<Reported>, each: bool) {
                         _ => {}
                     }
                     if each {
-                        println!("{endpoint} {}", in_words(&happening));
+                        say(format!("{endpoint} {}", in_words(&happening)));
                     }
                 }
             },
-            _ = second.tick(), if !each => println!("{sent} sent, {acknowledged} acknowledged, {lost} lost"),
+            _ = second.tick(), if !each => say(format!("{sent} sent, {acknowledged} acknowledged, {lost} lost")),
         }
     }
 }
@@ -159,15 +160,18 @@ fn runtime() -> Result<Runtime, Failure> {
         .map_err(|error| Failure::failed("the system gives no threads").because(error))
 }
 
-/// Ctrl-C or SIGTERM.
-async fn asked_to_stop() {
-    let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate())) else {
-        tracing::error!("signals cannot be heard; end the process with kill -9, nothing acknowledged is lost");
-        return std::future::pending().await;
-    };
-    tokio::select! {
-        _ = interrupt.recv() => {}
-        _ = terminate.recv() => {}
+/// Ctrl-C or SIGTERM, heard from the call on and not only when it is awaited. To be called in a runtime.
+fn asked_to_stop() -> impl Future<Output = ()> {
+    let signals = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()));
+    async move {
+        let (Ok(mut interrupt), Ok(mut terminate)) = signals else {
+            tracing::error!("signals cannot be heard; end the process with kill -9, nothing acknowledged is lost");
+            return std::future::pending().await;
+        };
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
     }
 }
 

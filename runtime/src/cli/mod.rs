@@ -5,7 +5,7 @@
 //! complaints to standard error.
 
 use std::ffi::OsString;
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -56,7 +56,9 @@ pub fn run(args: impl IntoIterator<Item = OsString>, out: &mut dyn Write, err: &
         }
     };
     let ended = dispatch(command, &mut Streams { out, err });
-    match ended.and_then(|exit| Ok(out.flush().map(|()| exit)?)) {
+    // A reader that left before the last words learns the end from the exit code all the same.
+    let flushed = out.flush().or_else(|error| if error.kind() == ErrorKind::BrokenPipe { Ok(()) } else { Err(error) });
+    match ended.and_then(|exit| Ok(flushed.map(|()| exit)?)) {
         Ok(exit) => exit,
         Err(failure) => {
             failure.tell(err);

@@ -12,9 +12,9 @@ use crate::store::Store;
 
 pub(super) fn export(args: &ExportArgs, streams: &mut Streams<'_>) -> Result<Exit, Failure> {
     // Opening would make a store where there is none.
-    let mut entries = fs::read_dir(&args.data).map_err(|error| Failure::unreadable(&args.data, error))?;
-    if entries.next().is_none() {
-        return Err(Failure::usage(format!("{} is empty", args.data.display())).hint("name the data folder of a gateway"));
+    fs::read_dir(&args.data).map_err(|error| Failure::unreadable(&args.data, error))?;
+    if !Store::exists(&args.data) {
+        return Err(Failure::usage(format!("{} holds no store", args.data.display())).hint("name the data folder of a gateway"));
     }
     let store = open(&args.data)?;
     let lines = match &args.output {

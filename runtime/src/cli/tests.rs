@@ -108,9 +108,11 @@ fn a_file_that_is_not_there_is_named() {
     }
     assert_eq!(typed("store export --data /nowhere/data").0, Exit::Usage);
     let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("notes.txt"), "not ours").unwrap();
     let (exit, _, err) = typed(&format!("store export --data {}", folder.path().display()));
     assert_eq!(exit, Exit::Usage);
-    assert!(err.contains("is empty") && std::fs::read_dir(folder.path()).unwrap().next().is_none(), "{err}");
+    assert!(err.contains("holds no store"), "{err}");
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "nothing was made in it");
     let (exit, _, err) = typed(&format!("plugin build {}", folder.path().display()));
     assert_eq!(exit, Exit::Usage, "{err}");
     assert!(err.contains("no Cargo.toml"), "{err}");

@@ -45,6 +45,11 @@ pub(super) fn failed(doing: &'static str) -> impl Fn(sled::Error) -> StoreError 
 }
 
 impl Engine {
+    /// Whether a database was ever made in this folder.
+    pub(super) fn exists(dir: &Path) -> bool {
+        dir.join("sled").is_dir()
+    }
+
     /// Locks the folder, repairs what a kill left behind, opens.
     pub(super) fn open(dir: &Path, config: &StoreConfig) -> Result<(Self, SyncStep), StoreError> {
         let refuse = |why: String| StoreError::Fatal(format!("cannot open the data folder {}: {why}", dir.display()));

@@ -185,6 +185,12 @@ impl std::fmt::Debug for Store {
 }
 
 impl Store {
+    /// Whether there is a store in this folder; [`Store::open`] would make one.
+    #[must_use]
+    pub fn exists(dir: &Path) -> bool {
+        engine::Engine::exists(dir)
+    }
+
     /// Opens or creates the store in `dir` and starts its committer. Blocks: up to about a second per GiB of log.
     ///
     /// # Errors

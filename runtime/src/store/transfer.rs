@@ -208,8 +208,9 @@ pub(super) fn import(shared: &Shared, input: &mut dyn BufRead) -> Result<u64, St
     state.insert(import_mark(), &[]).map_err(failed("marking the import"))?;
     settle(shared)?;
     let mut intake = Intake { shared, items: Vec::new(), bytes: 0, open: None, last: None };
-    let mut end = None;
+    let (mut last, mut end) = (1, None);
     for (number, text) in input {
+        last = number;
         if end.is_some() {
             return Err(refuse(number, "it goes on behind its end"));
         }
@@ -219,7 +220,7 @@ pub(super) fn import(shared: &Shared, input: &mut dyn BufRead) -> Result<u64, St
             line => intake.take(number, line)?,
         }
     }
-    let lines = end.ok_or_else(|| refuse(0, "its end is missing, it was cut off"))?;
+    let lines = end.ok_or_else(|| refuse(last, "the end is missing behind it, the export was cut off"))?;
     intake.close_block();
     intake.hand_over()?;
     shared.alone(|committer| committer.finish_import())?;
