@@ -1,5 +1,6 @@
 //! Whole uplinks per second (CoAP in, decoded, checked, durable, acknowledged) against a bare CoAP echo, interleaved in one run;
-//! then the way to the webhook at half load, memory per idle device, and a thousand products against one.
+//! then a swap of the codec under load, the way to the webhook at half load, memory per idle device, and a thousand products
+//! against one.
 //!
 //! `cargo bench --bench uplink [-- --quick]`. Ratios are what counts: the load shares the machine.
 #![expect(
@@ -11,7 +12,12 @@
     reason = "a bench reads the clock and stops at any surprise"
 )]
 
+mod memory;
+mod products;
+mod push;
+#[path = "../rig/mod.rs"]
 mod rig;
+mod swap;
 
 use std::time::Duration;
 
@@ -21,14 +27,16 @@ struct Plan {
     devices: usize,
     rounds: usize,
     round: Duration,
+    idle: u32,
+    products: u32,
 }
 
 fn main() {
     let quick = std::env::args().any(|argument| argument == "--quick");
     let plan = if quick {
-        Plan { devices: 256, rounds: 3, round: Duration::from_secs(1) }
+        Plan { devices: 256, rounds: 3, round: Duration::from_secs(1), idle: 2_000, products: 50 }
     } else {
-        Plan { devices: 1024, rounds: 9, round: Duration::from_secs(3) }
+        Plan { devices: 1024, rounds: 7, round: Duration::from_secs(3), idle: 20_000, products: 1_000 }
     };
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     runtime.block_on(run(plan));
@@ -40,13 +48,10 @@ async fn run(plan: Plan) {
     let gateway = rig::gateway(data.path(), |_| {}).await;
     let product = rig::product(&gateway, &component, "WM20").await;
 
-    let mut devices = Vec::new();
+    let mut devices = rig::fleet(&gateway, &[product], plan.devices).await;
     let mut bare = Vec::new();
     let echo = rig::echo();
-    for index in 0..plan.devices {
-        let endpoint = format!("bench-{index}");
-        rig::device(&gateway, product, &endpoint).await;
-        devices.push(Wire::register(gateway.coap_addr(), &endpoint).await);
+    for _ in 0..plan.devices {
         bare.push(Wire::unregistered(echo).await);
     }
     println!(
@@ -77,5 +82,11 @@ async fn run(plan: Plan) {
     show("whole uplink, durable", &uplinks);
     println!("{:<28} {:>9.2}        (floor 0.30, goal 0.50)", "ratio, median of rounds", median(ratios));
     println!("uplinks: {:?}", gateway.parts().router.uplink_counts());
+    drop(bare);
+
+    swap::section(&gateway, product, &component, &mut devices, plan.round).await;
+    push::section(&gateway, &mut devices, plan.round).await;
+    memory::section(&gateway, product, plan.idle).await;
+    products::section(&mut devices, &component, plan.products, (plan.rounds, plan.round / 2)).await;
     gateway.stop().await.unwrap();
 }
