@@ -3,7 +3,7 @@
 //! Every device is one socket with one confirmable notify under way, as a real NB-IoT module has it; the same loop drives the
 //! echo, so both pay the same for the load. Everything shares the machine's cores.
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -13,7 +13,7 @@ use coap_lite::{CoapOption, MessageClass, MessageType, Packet, RequestType, Resp
 use codecgate::app::Gateway;
 use codecgate::catalog::NewProduct;
 use codecgate::config::Config;
-use codecgate::model::{Device, DeviceId, Endpoint, EndpointFormat, PowerMode, ProductId, Secret, Timestamp};
+use codecgate::model::{Device, Endpoint, EndpointFormat, PowerMode, ProductId, Secret, Timestamp};
 use codecgate::profile::Profile;
 use codecgate::store::{Commit, Expect, Write};
 use tokio::net::UdpSocket;
@@ -27,6 +27,15 @@ pub(crate) fn root() -> PathBuf {
 pub(crate) fn water_meter() -> Vec<u8> {
     let built = codecgate::cli::build::build_component(&root().join("plugins/water-meter"), &root().join("target/codecs"));
     std::fs::read(built.unwrap()).unwrap()
+}
+
+/// The same code under another digest: a section that nothing reads is added (WebAssembly core, custom sections).
+pub(crate) fn variant(component: &[u8], number: u32) -> Vec<u8> {
+    let mut variant = component.to_vec();
+    variant.extend([0, 10, 5]);
+    variant.extend(b"bench");
+    variant.extend(number.to_be_bytes());
+    variant
 }
 
 /// A gateway on a free port with its own data folder.
@@ -52,26 +61,39 @@ pub(crate) async fn product(gateway: &Gateway, component: &[u8], model: &str) ->
     product.id
 }
 
-/// Adds a device.
-pub(crate) async fn device(gateway: &Gateway, product: ProductId, endpoint: &str) -> DeviceId {
+/// Adds devices, spread over the products, and registers each.
+pub(crate) async fn fleet(gateway: &Gateway, products: &[ProductId], count: usize) -> Vec<Wire> {
+    let mut wires = Vec::new();
+    for (index, product) in products.iter().cycle().take(count).enumerate() {
+        let endpoint = format!("bench-{index}");
+        provision(gateway, *product, std::iter::once(endpoint.clone())).await;
+        wires.push(Wire::register(gateway.coap_addr(), &endpoint).await);
+    }
+    wires
+}
+
+/// Adds devices in one commit.
+pub(crate) async fn provision(gateway: &Gateway, product: ProductId, endpoints: impl Iterator<Item = String>) {
     let store = &gateway.parts().store;
-    let id = store.next_device_id();
-    let device = Device {
-        id,
-        endpoint: Endpoint::new(endpoint).unwrap(),
+    let device = |endpoint: String| Device {
+        id: store.next_device_id(),
+        endpoint: Endpoint::new(&endpoint).unwrap(),
         product,
         name: None,
         power_mode: None,
         attributes: Default::default(),
         created: Timestamp(0),
     };
-    store.commit(Commit { events: vec![], writes: vec![Write::PutDevice(device, Expect::Absent)] }).await.unwrap();
-    id
+    let writes = endpoints.map(|endpoint| Write::PutDevice(device(endpoint), Expect::Absent)).collect();
+    store.commit(Commit { events: vec![], writes }).await.unwrap();
 }
 
 /// A device's side of the wire.
 pub(crate) struct Wire {
     pub(crate) socket: UdpSocket,
+    pub(crate) endpoint: String,
+    /// Uplinks that were acknowledged, in all drives.
+    pub(crate) acked: u64,
     token: Vec<u8>,
     mid: u16,
 }
@@ -79,7 +101,12 @@ pub(crate) struct Wire {
 impl Wire {
     /// Registers and answers the Observe of /19/0/0.
     pub(crate) async fn register(server: SocketAddr, endpoint: &str) -> Self {
-        let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        Self::register_from(Ipv4Addr::LOCALHOST, server, endpoint).await
+    }
+
+    /// The same from another of this machine's 16 million addresses.
+    pub(crate) async fn register_from(own: Ipv4Addr, server: SocketAddr, endpoint: &str) -> Self {
+        let socket = UdpSocket::bind((own, 0)).await.unwrap();
         socket.connect(server).await.unwrap();
         let mut request = Packet::new();
         request.header.set_type(MessageType::Confirmable);
@@ -105,7 +132,7 @@ impl Wire {
                 reply.set_token(message.get_token().to_vec());
                 reply.add_option(CoapOption::Observe, vec![]);
                 socket.send(&reply.to_bytes().unwrap()).await.unwrap();
-                return Self { socket, token: message.get_token().to_vec(), mid: 100 };
+                return Self { socket, endpoint: endpoint.to_owned(), acked: 0, token: message.get_token().to_vec(), mid: 100 };
             }
         }
     }
@@ -114,7 +141,7 @@ impl Wire {
     pub(crate) async fn unregistered(server: SocketAddr) -> Self {
         let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
         socket.connect(server).await.unwrap();
-        Self { socket, token: vec![7; 8], mid: 100 }
+        Self { socket, endpoint: String::new(), acked: 0, token: vec![7; 8], mid: 100 }
     }
 
     /// The next confirmable notify with this payload.
@@ -146,17 +173,19 @@ pub(crate) struct Load {
     pub(crate) p99: Duration,
     /// Datagrams sent again because nothing came within 2 s.
     pub(crate) resent: u64,
+    /// Datagrams that nobody waited for: a second acknowledgement would be one.
+    pub(crate) strays: u64,
 }
 
 /// Every wire sends, waits for the acknowledgement, sends again, for `time`. `pause` slows each device down.
 pub(crate) async fn drive(wires: &mut Vec<Wire>, time: Duration, pause: Option<Duration>) -> Load {
     let payload = hex::decode(FRAME.trim()).unwrap();
     let over = Arc::new(AtomicBool::new(false));
-    let resent = Arc::new(AtomicU64::new(0));
+    let (resent, strays) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
     let begin = Instant::now();
     let mut tasks = tokio::task::JoinSet::new();
     for (index, mut wire) in wires.drain(..).enumerate() {
-        let (over, resent, payload) = (Arc::clone(&over), Arc::clone(&resent), payload.clone());
+        let (over, resent, strays, payload) = (Arc::clone(&over), Arc::clone(&resent), Arc::clone(&strays), payload.clone());
         tasks.spawn(async move {
             let mut times = Vec::with_capacity(4096);
             if let Some(pause) = pause {
@@ -171,13 +200,14 @@ pub(crate) async fn drive(wires: &mut Vec<Wire>, time: Duration, pause: Option<D
                     match tokio::time::timeout(Duration::from_secs(2), wire.socket.recv(&mut buffer)).await {
                         // An acknowledgement of this notify, and nothing else that the gateway may say.
                         Ok(Ok(length)) if length >= 4 && buffer[0] & 0x30 == 0x20 && buffer[2..4] == datagram[2..4] => break,
-                        Ok(Ok(_)) => {}
+                        Ok(Ok(_)) => drop(strays.fetch_add(1, Ordering::Relaxed)),
                         _ => {
                             resent.fetch_add(1, Ordering::Relaxed);
                             wire.socket.send(&datagram).await.unwrap();
                         }
                     }
                 }
+                wire.acked += 1;
                 times.push(sent.elapsed());
                 if let Some(pause) = pause {
                     tokio::time::sleep(pause).await;
@@ -197,7 +227,8 @@ pub(crate) async fn drive(wires: &mut Vec<Wire>, time: Duration, pause: Option<D
     let seconds = begin.elapsed().as_secs_f64();
     all.sort_unstable();
     let at = |part: f64| all.get((all.len() as f64 * part) as usize).copied().unwrap_or_default();
-    Load { rate: all.len() as f64 / seconds, p50: at(0.50), p99: at(0.99), resent: resent.load(Ordering::Relaxed) }
+    let (resent, strays) = (resent.load(Ordering::Relaxed), strays.load(Ordering::Relaxed));
+    Load { rate: all.len() as f64 / seconds, p50: at(0.50), p99: at(0.99), resent, strays }
 }
 
 /// A bare UDP server: parses with coap-lite, answers with coap-lite, nothing else. Runs until the process ends.

@@ -1,7 +1,9 @@
 //! Whole uplinks per second (CoAP in, decoded, checked, durable, acknowledged) against a bare CoAP echo, interleaved in one run;
-//! then the way to the webhook at half load, memory per idle device, and a thousand products against one.
+//! then a swap of the codec under load, the way to the webhook at half load, memory per idle device, and a thousand products
+//! against one.
 //!
-//! `cargo bench --bench uplink [-- --quick]`. Ratios are what counts: the load shares the machine.
+//! `cargo bench --bench uplink [-- --quick] [ratio|swap|push|memory|products ..]`. Ratios are what counts: the load shares the
+//! machine.
 #![expect(
     clippy::unwrap_used,
     clippy::indexing_slicing,
@@ -11,24 +13,41 @@
     reason = "a bench reads the clock and stops at any surprise"
 )]
 
+mod memory;
+mod products;
+mod push;
+#[path = "../rig/mod.rs"]
 mod rig;
+mod swap;
 
 use std::time::Duration;
 
+use codecgate::app::Gateway;
 use rig::{Load, Wire, drive, median};
 
 struct Plan {
     devices: usize,
     rounds: usize,
     round: Duration,
+    idle: u32,
+    products: u32,
+    /// Sections to run; none = all.
+    only: Vec<String>,
+}
+
+impl Plan {
+    fn wants(&self, section: &str) -> bool {
+        self.only.is_empty() || self.only.iter().any(|name| name == section)
+    }
 }
 
 fn main() {
     let quick = std::env::args().any(|argument| argument == "--quick");
+    let only = std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
     let plan = if quick {
-        Plan { devices: 256, rounds: 3, round: Duration::from_secs(1) }
+        Plan { devices: 256, rounds: 3, round: Duration::from_secs(1), idle: 2_000, products: 50, only }
     } else {
-        Plan { devices: 1024, rounds: 9, round: Duration::from_secs(3) }
+        Plan { devices: 1024, rounds: 7, round: Duration::from_secs(3), idle: 20_000, products: 1_000, only }
     };
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     runtime.block_on(run(plan));
@@ -40,13 +59,29 @@ async fn run(plan: Plan) {
     let gateway = rig::gateway(data.path(), |_| {}).await;
     let product = rig::product(&gateway, &component, "WM20").await;
 
-    let mut devices = Vec::new();
+    let mut devices = rig::fleet(&gateway, &[product], plan.devices).await;
+    if plan.wants("ratio") {
+        ratio(&gateway, &mut devices, &plan).await;
+    }
+    if plan.wants("swap") {
+        swap::section(&gateway, product, &component, &mut devices, plan.round).await;
+    }
+    if plan.wants("push") {
+        push::section(&gateway, &mut devices, plan.round).await;
+    }
+    if plan.wants("memory") {
+        memory::section(&gateway, product, plan.idle).await;
+    }
+    if plan.wants("products") {
+        products::section(&mut devices, &component, plan.products, (plan.rounds, plan.round / 2)).await;
+    }
+    gateway.stop().await.unwrap();
+}
+
+async fn ratio(gateway: &Gateway, devices: &mut Vec<Wire>, plan: &Plan) {
     let mut bare = Vec::new();
     let echo = rig::echo();
-    for index in 0..plan.devices {
-        let endpoint = format!("bench-{index}");
-        rig::device(&gateway, product, &endpoint).await;
-        devices.push(Wire::register(gateway.coap_addr(), &endpoint).await);
+    for _ in 0..plan.devices {
         bare.push(Wire::unregistered(echo).await);
     }
     println!(
@@ -55,10 +90,10 @@ async fn run(plan: Plan) {
     );
     let (mut ratios, mut echoes, mut uplinks) = (Vec::new(), Vec::<Load>::new(), Vec::<Load>::new());
     drive(&mut bare, plan.round / 3, None).await;
-    drive(&mut devices, plan.round / 3, None).await;
+    drive(devices, plan.round / 3, None).await;
     for _ in 0..plan.rounds {
         let echo = drive(&mut bare, plan.round, None).await;
-        let uplink = drive(&mut devices, plan.round, None).await;
+        let uplink = drive(devices, plan.round, None).await;
         ratios.push(uplink.rate / echo.rate);
         echoes.push(echo);
         uplinks.push(uplink);
@@ -77,5 +112,4 @@ async fn run(plan: Plan) {
     show("whole uplink, durable", &uplinks);
     println!("{:<28} {:>9.2}        (floor 0.30, goal 0.50)", "ratio, median of rounds", median(ratios));
     println!("uplinks: {:?}", gateway.parts().router.uplink_counts());
-    gateway.stop().await.unwrap();
 }

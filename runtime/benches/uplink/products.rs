@@ -1,0 +1,37 @@
+//! Many products at work against one: the same load on two gateways, interleaved.
+
+use std::time::{Duration, Instant};
+
+use super::rig::{self, Wire, drive, median};
+
+pub(super) async fn section(
+    devices: &mut Vec<Wire>,
+    component: &[u8],
+    count: u32,
+    (rounds, round): (usize, Duration),
+) {
+    let data = tempfile::tempdir().unwrap();
+    let many = rig::gateway(data.path(), |_| {}).await;
+    let begin = Instant::now();
+    let mut products = Vec::new();
+    for number in 0..count {
+        products.push(rig::product(&many, &rig::variant(component, number), &format!("WM{number}")).await);
+    }
+    let loading = begin.elapsed();
+    let mut spread = rig::fleet(&many, &products, devices.len()).await;
+    drive(&mut spread, round, None).await;
+    let (mut ratios, mut rates) = (Vec::new(), Vec::new());
+    for _ in 0..rounds {
+        let alone = drive(devices, round, None).await;
+        let among = drive(&mut spread, round, None).await;
+        ratios.push(among.rate / alone.rate);
+        rates.push(among.rate);
+    }
+    println!(
+        "{count} products, each with a codec of its own (installed in {:.1} s): {:.0} uplinks/s, {:.2} of one product    (floor 0.80, goal 0.98)",
+        loading.as_secs_f64(),
+        median(rates),
+        median(ratios)
+    );
+    many.stop().await.unwrap();
+}
