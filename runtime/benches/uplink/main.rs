@@ -45,7 +45,7 @@ fn main() {
     let quick = std::env::args().any(|argument| argument == "--quick");
     let only = std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
     let plan = if quick {
-        Plan { devices: 256, rounds: 3, round: Duration::from_secs(1), idle: 2_000, products: 50, only }
+        Plan { devices: 256, rounds: 3, round: Duration::from_secs(1), idle: 2_000, products: 16, only }
     } else {
         Plan { devices: 1024, rounds: 7, round: Duration::from_secs(3), idle: 20_000, products: 1_000, only }
     };

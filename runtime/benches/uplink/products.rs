@@ -4,12 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::rig::{self, Wire, drive, median};
 
-pub(super) async fn section(
-    devices: &mut Vec<Wire>,
-    component: &[u8],
-    count: u32,
-    (rounds, round): (usize, Duration),
-) {
+pub(super) async fn section(devices: &mut Vec<Wire>, component: &[u8], count: u32, (rounds, round): (usize, Duration)) {
     let data = tempfile::tempdir().unwrap();
     let many = rig::gateway(data.path(), |_| {}).await;
     let begin = Instant::now();

@@ -41,7 +41,11 @@ pub(super) async fn section(gateway: &Gateway, devices: &mut Vec<Wire>, time: Du
     let beside = late.lock().unwrap().len() as f64 / begin.elapsed().as_secs_f64();
     let sent = (full.rate * time.as_secs_f64()) as usize;
     settle(&late).await;
-    println!("webhook: {beside:.0} pushes/s beside {:.0} uplinks/s; the {sent} events arrived after {:.1} s", full.rate, begin.elapsed().as_secs_f64());
+    println!(
+        "webhook: {beside:.0} pushes/s beside {:.0} uplinks/s; the {sent} events arrived after {:.1} s",
+        full.rate,
+        begin.elapsed().as_secs_f64()
+    );
 
     late.lock().unwrap().clear();
     let pause = Duration::from_secs_f64(devices.len() as f64 / (beside / 2.0));
