@@ -124,7 +124,8 @@ impl Hands {
     fn uplink(&mut self, lane: &mut Lane, message: &UplinkMessage, now: Timestamp) -> Result<(), StoreError> {
         let ticket = message.ticket;
         let Some(product) = self.catalog.active(lane.product) else {
-            self.unheard(&Occurrence::Uplink(message.clone()), ticket);
+            Counters::add(&self.counters.not_stored);
+            self.forget(ticket);
             return Ok(());
         };
         self.trace = self.trace.wrapping_add(1);
