@@ -65,7 +65,6 @@ const ONE_FOLDER: &[(&str, &[&str])] = &[
     ("wasmtime", &["codec"]),
     ("axum", &["api"]),
     ("utoipa", &["api"]),
-    ("prometheus_client", &["api"]),
     ("coap_lite", &["coap"]),
     ("reqwest", &["webhook"]),
     ("jsonschema", &["profile"]),
