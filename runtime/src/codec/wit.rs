@@ -8,4 +8,4 @@ wasmtime::component::bindgen!({
     world: "plugin",
 });
 
-pub use codecgate::codec::{device, log, types};
+pub use self::codecgate::codec::{device, log, types};
