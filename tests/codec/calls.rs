@@ -1,9 +1,11 @@
 //! Misbehaviour in calls: each is explained, and the next call on the same worker is well.
 
-use codecgate::codec::{CallError, Instances, Isolation, Limits};
+use std::sync::Arc;
+
+use codecgate::codec::{CallError, Host, Instances, Isolation, Limits};
 use codecgate::model::{CodecFault, Downlink, FaultKind, Field, Message, Origin, Value};
 
-use super::{both, frame, host};
+use super::{COMPONENT, both, card, frame, host};
 
 /// Does it, checks the explanation, and shows that the next call is served by a pristine instance.
 fn check(payload: &[u8], expected: impl Fn(&CallError) -> bool) {
@@ -221,5 +223,66 @@ fn commands_and_acknowledgements_become_bytes_or_nothing() {
         assert_eq!(encode(ack(0)), Ok(None));
         assert_eq!(encode(ack(1)), Ok(Some(vec![0xaa, 1])));
         assert_eq!(encode(ack(2)), Err(CallError::TooLarge { what: "downlink", size: 100_000, limit: 65_536 }));
+    });
+}
+
+#[test]
+fn every_kind_of_parameter_arrives_whole() {
+    both(Limits::default(), |bench| {
+        let values = [
+            Value::Null,
+            Value::Boolean(true),
+            Value::Integer(i64::MIN),
+            Value::Number(-0.5),
+            Value::Text("m³".into()),
+            Value::Text(String::new()),
+            Value::Bytes(vec![0, 255]),
+            Value::Timestamp(u64::MAX),
+            Value::Json("{}".into()),
+        ];
+        let fields = (0..).zip(values).map(|(index, value)| Field { index, value }).collect();
+        let command = Downlink::Command { index: 1, mid: 0xfffe, has_more: true, fields };
+        let origin = Origin { object: 7, instance: 8, resource: 65_535, content_format: None, ..Origin::app_data(u64::MAX) };
+        let said = bench.instances.encode(&bench.codec, &bench.card, command, &origin).unwrap().unwrap();
+        let said = String::from_utf8(said).unwrap();
+        let expected = "Command { index: 1, mid: 65534, has-more: true, fields: [Field { index: 0, value: Value::Null }, \
+            Field { index: 1, value: Value::Boolean(true) }, Field { index: 2, value: Value::Integer(-9223372036854775808) }, \
+            Field { index: 3, value: Value::Number(-0.5) }, Field { index: 4, value: Value::Text(\"m³\") }, \
+            Field { index: 5, value: Value::Text(\"\") }, Field { index: 6, value: Value::Bytes([0, 255]) }, \
+            Field { index: 7, value: Value::Timestamp(18446744073709551615) }, \
+            Field { index: 8, value: Value::Json(\"{}\") }] } Origin { transport: Transport::Coap, object: 7, instance: 8, \
+            resource: 65535, content-format: 65535, received-at: 18446744073709551615 }";
+        assert_eq!(said, expected);
+    });
+}
+
+/// Fuel is what checks go by: it is the same however busy the machine is.
+#[test]
+fn a_metered_host_counts_the_same_fuel_every_time_and_stops_at_its_end() {
+    let host = Host::metered(Limits::default()).unwrap();
+    let codec = host.load(&COMPONENT).unwrap();
+    let cost = |payload: &[u8]| {
+        let mut instances = Instances::new(Arc::clone(&host));
+        let answer = instances.decode(&codec, &card(), payload, &Origin::app_data(0));
+        (answer, instances.last_cost())
+    };
+    let (first, second) = (cost(&frame()), cost(&frame()));
+    assert_eq!(first, second);
+    let fuel = first.1.fuel.unwrap();
+    assert!((100..100_000).contains(&fuel), "{fuel}");
+    assert!(first.1.memory_bytes >= 1 << 16);
+    let (endless, spent) = cost(&[0x02]);
+    assert!(
+        matches!(&endless, Err(CallError::OutOfFuel { function, .. }) if function == "hostile_codec::spin, called by decode"),
+        "{endless:?}"
+    );
+    assert!(spent.fuel.unwrap() > 1_000_000);
+}
+
+#[test]
+fn a_trap_tells_the_author_s_functions() {
+    both(Limits::default(), |bench| match bench.decode(b"\x01no such frame").unwrap_err() {
+        CallError::Trap { frames, .. } => assert_eq!(frames[0], "hostile_codec::deep_inside::parse", "{frames:?}"),
+        other => panic!("{other}"),
     });
 }

@@ -55,9 +55,7 @@ impl Bench {
         };
         let codec = host.load(&component).unwrap_or_else(|refusal| panic!("{refusal}"));
         assert_eq!(codec.path(), path);
-        let attributes = BTreeMap::from([("floor".to_owned(), "3".to_owned())]);
-        let card = DeviceCard { endpoint: Endpoint::new("863703030000001").expect("valid"), attributes: Arc::new(attributes) };
-        Self { codec, instances: Instances::new(host), card: Arc::new(card) }
+        Self { codec, instances: Instances::new(host), card: card() }
     }
 
     fn decode(&mut self, payload: &[u8]) -> Result<Vec<Message>, CallError> {
@@ -77,6 +75,12 @@ impl Bench {
     fn count(&mut self) -> Value {
         self.value(&[0x0a])
     }
+}
+
+/// The device that all calls are for.
+fn card() -> Arc<DeviceCard> {
+    let attributes = BTreeMap::from([("floor".to_owned(), "3".to_owned())]);
+    Arc::new(DeviceCard { endpoint: Endpoint::new("863703030000001").expect("valid"), attributes: Arc::new(attributes) })
 }
 
 /// A good frame of the six-value layout: 1,234,567 l, -1.5 l/h, 21.5 degrees, 3,600 mV, open, day 19,675.

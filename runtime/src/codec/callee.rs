@@ -66,7 +66,7 @@ impl Callable {
     /// It does not fit the limits, its start function trapped, or the pool has no slot.
     pub(super) fn open(&self, store: &mut Store<Guest>) -> wasmtime::Result<Callee> {
         Ok(match self {
-            Self::Direct(pre) => Callee::Direct(direct::Exports::open(pre, store)?),
+            Self::Direct(pre) => Callee::Direct(Box::new(direct::Exports::open(pre, store)?)),
             Self::Component(pre) => Callee::Component(pre.instantiate(store)?),
         })
     }
@@ -74,7 +74,7 @@ impl Callable {
 
 /// The exports of one instance. The outer error of a call is the engine's: the instance is not to be used again.
 pub(super) enum Callee {
-    Direct(direct::Exports),
+    Direct(Box<direct::Exports>),
     Component(Plugin),
 }
 

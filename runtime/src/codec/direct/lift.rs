@@ -99,7 +99,11 @@ impl<'a> Lift<'a> {
                 convert::within("messages", usize_of(count), limits.messages)?;
                 let mut budget = Budget::new(limits);
                 let messages = self.records::<MESSAGE>(pointer, count, 8)?;
-                messages.iter().map(|message| self.message(message, &mut budget)).collect()
+                let mut read = Vec::with_capacity(messages.len());
+                for message in messages {
+                    read.push(self.message(message, &mut budget)?);
+                }
+                Ok(read)
             }
             [1, ..] => Err(self.fault(payload)?),
             _ => Err(Lie::Case.into()),
@@ -223,39 +227,37 @@ impl<'a> Lift<'a> {
         budget.records(records.len(), FIELD)?;
         let mut fields = Vec::with_capacity(records.len());
         for record in records {
-            let [i0, i1, _, _, _, _, _, _, case, _, _, _, _, _, _, _, payload @ ..] = *record;
-            let value = self.value(case, payload, budget)?;
-            fields.push(Field { index: u16::from_le_bytes([i0, i1]), value });
+            self.field(record, &mut fields, budget)?;
         }
         Ok(fields)
     }
 
+    /// `field`: index at 0, case of the value at 8, its payload at 16. Each case is written where it stays: moving a value that was
+    /// just written costs more than reading it.
     #[inline]
-    fn value(&self, case: u8, payload: [u8; 8], budget: &mut Budget) -> Result<Value, Unfit> {
-        let word = u64::from_le_bytes(payload);
-        let weight = match case {
-            4 | 5 | 7 => usize_of(pair(&payload).1),
-            _ => SCALAR_BYTES,
-        };
-        budget.take(weight)?;
-        let text = || {
-            let (pointer, length) = pair(&payload);
-            self.text(pointer, length).map(str::to_owned)
-        };
-        Ok(match case {
-            0 => Value::Null,
-            1 => Value::Boolean(payload[0] != 0),
-            2 => Value::Integer(word.cast_signed()),
-            3 => Value::Number(f64::from_bits(word)),
-            4 => Value::Text(text()?),
-            5 => {
-                let (pointer, length) = pair(&payload);
-                Value::Bytes(self.bytes(pointer, length)?.to_vec())
+    fn field(&self, record: &Record<FIELD>, fields: &mut Vec<Field>, budget: &mut Budget) -> Result<(), Unfit> {
+        let [i0, i1, _, _, _, _, _, _, case, _, _, _, _, _, _, _, payload @ ..] = record;
+        let (index, word) = (u16::from_le_bytes([*i0, *i1]), u64::from_le_bytes(*payload));
+        let mut push = |value| fields.push(Field { index, value });
+        match case {
+            4 | 5 | 7 => {
+                let (pointer, length) = pair(payload);
+                budget.take(usize_of(length))?;
+                match case {
+                    4 => push(Value::Text(self.text(pointer, length)?.to_owned())),
+                    5 => push(Value::Bytes(self.bytes(pointer, length)?.to_vec())),
+                    _ => push(Value::Json(self.text(pointer, length)?.to_owned())),
+                }
+                return Ok(());
             }
-            6 => Value::Timestamp(word),
-            7 => Value::Json(text()?),
+            0 => push(Value::Null),
+            1 => push(Value::Boolean(word & 0xff != 0)),
+            2 => push(Value::Integer(word.cast_signed())),
+            3 => push(Value::Number(f64::from_bits(word))),
+            6 => push(Value::Timestamp(word)),
             _ => return Err(Lie::Case.into()),
-        })
+        }
+        Ok(budget.take(SCALAR_BYTES)?)
     }
 
     /// `codec-error`: kind at 0, detail at 4, offset at 12.

@@ -9,6 +9,8 @@
 mod imports;
 mod lift;
 mod lower;
+#[cfg(test)]
+mod tests;
 mod wrapper;
 
 use wasmtime::{Instance, InstancePre, Memory, Store, TypedFunc};
