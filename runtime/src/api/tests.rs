@@ -85,6 +85,7 @@ impl Fixture {
             endpoint_format: EndpointFormat::Imei,
             power_mode: PowerMode::Psm,
             codec: None,
+            versions: Default::default(),
             created: NOW,
         };
         self.commit(Vec::new(), vec![Write::PutProduct(product, Expect::Absent)]).await;

@@ -269,7 +269,8 @@ fn is_of_an_uplink(kind: EventKind) -> bool {
         | EventKind::DeviceUpdated
         | EventKind::DeviceDeregistered
         | EventKind::DeviceOffline
-        | EventKind::Command => false,
+        | EventKind::Command
+        | EventKind::CodecSwitched => false,
     }
 }
 

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use arc_swap::ArcSwap;
 
 use crate::codec::{Codec, Host, Refusal};
-use crate::model::{EndpointFormat, PowerMode, Product, ProductId, Timestamp};
+use crate::model::{EndpointFormat, PowerMode, Product, ProductId, Timestamp, VersionLine};
 use crate::profile::{Mistake, Plan, Profile};
 use crate::store::{CodecRecord, Commit, Expect, Store, StoreError, Write};
 
@@ -135,6 +135,7 @@ impl Catalog {
             endpoint_format: new.endpoint_format,
             power_mode: new.power_mode,
             codec: None,
+            versions: VersionLine::default(),
             created: now,
         };
         let writes = vec![Write::PutProduct(product.clone(), Expect::Absent)];
