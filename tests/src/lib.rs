@@ -43,6 +43,16 @@ pub fn component(plugin: &str) -> Vec<u8> {
     component_of(&root().join("plugins").join(plugin))
 }
 
+/// The same code under another digest: a section that nothing reads is added (WebAssembly core, custom sections).
+#[must_use]
+pub fn variant(component: &[u8], number: u32) -> Vec<u8> {
+    let mut variant = component.to_vec();
+    variant.extend([0, 9, 4]);
+    variant.extend(b"test");
+    variant.extend(number.to_be_bytes());
+    variant
+}
+
 /// The component of the codec that means no good (`tests/hostile-codec`).
 ///
 /// # Panics
@@ -123,6 +133,12 @@ impl Gateway {
 
     fn running(&self) -> &codecgate::app::Gateway {
         self.running.as_ref().expect("it runs")
+    }
+
+    /// Its data folder.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        self.running().folder()
     }
 
     /// Where devices are heard.

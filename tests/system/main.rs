@@ -9,3 +9,4 @@ mod push;
 mod registration;
 mod restart;
 mod uplinks;
+mod versions;

@@ -4,6 +4,7 @@
 //! or of how events are pushed; reads no clock but the one it is given; opens no socket (the caller serves the router).
 //! Every refusal is a `problem::Problem`; `problem` is the one place that maps errors to HTTP.
 
+mod codecs;
 mod commands;
 mod devices;
 mod events;
@@ -132,7 +133,12 @@ pub fn router(state: ApiState) -> axum::Router {
     let documents = axum::Router::new()
         .route("/api/v1/products", get(products::list_products).post(products::create_product))
         .route("/api/v1/products/{id}", get(products::show_product).delete(products::delete_product))
-        .route("/api/v1/products/{id}/codec", put(products::install_codec).get(products::list_codecs))
+        .route("/api/v1/products/{id}/events", get(uplinks::list_product_events))
+        .route("/api/v1/products/{id}/codec", put(codecs::install_codec).get(codecs::show_codec))
+        .route("/api/v1/products/{id}/codec/rollback", post(codecs::roll_back))
+        .route("/api/v1/products/{id}/codec/versions", get(codecs::list_versions))
+        .route("/api/v1/products/{id}/codec/versions/{number}", get(codecs::show_version))
+        .route("/api/v1/products/{id}/codec/versions/{number}/activate", post(codecs::activate_version))
         .route("/api/v1/devices", get(devices::list_devices).post(devices::create_device))
         .route("/api/v1/devices/{id}", get(devices::show_device).delete(devices::delete_device))
         .route("/api/v1/devices/{id}/uplinks", get(uplinks::list_uplinks))

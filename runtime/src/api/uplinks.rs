@@ -10,7 +10,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::extract::{Limit, Listing, PathOf, QueryOf, Text};
 use super::problem::Problem;
-use super::{Shared, devices};
+use super::{Shared, codecs, devices};
 use crate::model::{DeviceId, Event, EventId, EventKind, ProductId};
 use crate::store::{Page, StoreError};
 
@@ -79,9 +79,12 @@ pub(super) struct EventView {
     time: String,
     #[schema(value_type = u32)]
     product_id: ProductId,
-    #[schema(value_type = u64)]
-    device_id: DeviceId,
-    endpoint: String,
+    /// Absent when the event is about the product as a whole.
+    #[schema(value_type = Option<u64>)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    device_id: Option<DeviceId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    endpoint: Option<String>,
     #[schema(value_type = Object)]
     data: Box<RawValue>,
     /// The payload, hex, on the one event of an uplink that carries it.
@@ -91,13 +94,14 @@ pub(super) struct EventView {
 
 impl From<Event> for EventView {
     fn from(Event { id, fact }: Event) -> Self {
+        let of_device = fact.device != DeviceId::NONE;
         Self {
             id: id.to_string(),
             kind: fact.kind,
             time: fact.time.to_string(),
             product_id: fact.product,
-            device_id: fact.device,
-            endpoint: fact.endpoint,
+            device_id: of_device.then_some(fact.device),
+            endpoint: of_device.then_some(fact.endpoint),
             data: as_json(&fact.body),
             raw: fact.raw.map(hex::encode),
         }
@@ -169,6 +173,20 @@ pub(super) async fn list_device_events(
     devices::must_exist(&api, device).await?;
     let before = query.before.map(|Text(id)| id);
     let page = api.read(move |store| store.device_events(device, before, query.limit.0)).await?;
+    Ok(Json(Listing::new(page.items.into_iter().map(EventView::from).collect(), page.next)))
+}
+
+/// List what happened to a product as a whole, newest first: the switches of its codec.
+#[utoipa::path(get, path = "/api/v1/products/{id}/events", tag = "events", params(("id" = u32, Path), BeforeQuery),
+    responses((status = 200, body = Listing<EventView>), (status = 404, description = "No such product")))]
+pub(super) async fn list_product_events(
+    State(api): Shared,
+    PathOf(product): PathOf<ProductId>,
+    QueryOf(query): QueryOf<BeforeQuery>,
+) -> Result<Json<Listing<EventView>>, Problem> {
+    codecs::find(&api, product).await?;
+    let before = query.before.map(|Text(id)| id);
+    let page = api.read(move |store| store.product_events(product, before, query.limit.0)).await?;
     Ok(Json(Listing::new(page.items.into_iter().map(EventView::from).collect(), page.next)))
 }
 
@@ -269,7 +287,8 @@ fn is_of_an_uplink(kind: EventKind) -> bool {
         | EventKind::DeviceUpdated
         | EventKind::DeviceDeregistered
         | EventKind::DeviceOffline
-        | EventKind::Command => false,
+        | EventKind::Command
+        | EventKind::CodecSwitched => false,
     }
 }
 

@@ -88,8 +88,8 @@ impl Gateway {
         let keys = key::api_keys(&data, &config.http.keys)?;
         let host = Host::new(config.limits(), Some(&data.join("compiled")))?;
         let catalog = {
-            let (store, host) = (store.clone(), Arc::clone(&host));
-            tokio::task::spawn_blocking(move || Catalog::open(store, host)).await??
+            let (store, host, keep) = (store.clone(), Arc::clone(&host), config.codec.keep_versions);
+            tokio::task::spawn_blocking(move || Catalog::open(store, host, keep)).await??
         };
 
         let answers = Answers::default();

@@ -80,6 +80,7 @@ fn codec(section: &Section<'_>, default: &Codec) -> Codec {
         log_lines: section.count("log_lines", 0..=1_024, default.log_lines),
         calls_per_instance: section.count("calls_per_instance", 1..=1_000_000_000, default.calls_per_instance),
         isolation: section.one_of("isolation", &isolation, default.isolation),
+        keep_versions: section.count("keep_versions", 1..=1_000, default.keep_versions),
     }
 }
 

@@ -94,6 +94,8 @@ pub struct Codec {
     pub calls_per_instance: u32,
     /// Whether an instance serves many calls.
     pub isolation: Isolation,
+    /// Retired codec versions, and candidates, that are kept of each product.
+    pub keep_versions: usize,
 }
 
 /// Retransmission of what is sent to devices (RFC 7252 4.2, with the platforms' longer times).
@@ -179,6 +181,7 @@ impl Default for Config {
                 log_lines: 16,
                 calls_per_instance: 10_000,
                 isolation: Isolation::Reused,
+                keep_versions: 5,
             },
             downlink: Downlink { ack_timeout: Duration::from_secs(10), ack_random_factor: 1.5, max_retransmit: 3 },
             webhook: Webhook {

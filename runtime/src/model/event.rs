@@ -31,11 +31,13 @@ pub enum EventKind {
     DeadLetter,
     /// A command changed its state.
     Command,
+    /// A product's codec version was put to work or taken back; about no device.
+    CodecSwitched,
 }
 
 impl EventKind {
     /// All kinds.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::DeviceRegistered,
         Self::DeviceUpdated,
         Self::DeviceDeregistered,
@@ -46,6 +48,7 @@ impl EventKind {
         Self::Transparent,
         Self::DeadLetter,
         Self::Command,
+        Self::CodecSwitched,
     ];
 
     /// The stable text.
@@ -62,6 +65,7 @@ impl EventKind {
             Self::Transparent => "transparent",
             Self::DeadLetter => "dead-letter",
             Self::Command => "command",
+            Self::CodecSwitched => "codec-switched",
         }
     }
 }
@@ -107,9 +111,9 @@ impl FromStr for EventId {
 pub struct NewEvent {
     /// What it tells.
     pub kind: EventKind,
-    /// Whom it is about.
+    /// Whom it is about; [`DeviceId::NONE`] = the product as a whole.
     pub device: DeviceId,
-    /// The device's endpoint client name at that time.
+    /// The device's endpoint client name at that time; empty without a device.
     pub endpoint: String,
     /// The device's product.
     pub product: ProductId,
@@ -135,16 +139,17 @@ impl Event {
     #[must_use]
     pub fn to_json(&self) -> String {
         let fact = &self.fact;
+        let (id, kind, time, product, body) = (self.id, fact.kind.as_str(), fact.time, fact.product, &fact.body);
+        if fact.device == DeviceId::NONE {
+            return format!(
+                "{{\"id\":\"{id}\",\"kind\":\"{kind}\",\"time\":\"{time}\",\"productId\":{product},\"data\":{body}}}"
+            );
+        }
         // Endpoint names are visible ASCII; only quote and backslash need escaping.
         let endpoint = fact.endpoint.replace('\\', "\\\\").replace('"', "\\\"");
         format!(
-            "{{\"id\":\"{}\",\"kind\":\"{}\",\"time\":\"{}\",\"productId\":{},\"deviceId\":{},\"endpoint\":\"{endpoint}\",\"data\":{}}}",
-            self.id,
-            fact.kind.as_str(),
-            fact.time,
-            fact.product,
+            "{{\"id\":\"{id}\",\"kind\":\"{kind}\",\"time\":\"{time}\",\"productId\":{product},\"deviceId\":{},\"endpoint\":\"{endpoint}\",\"data\":{body}}}",
             fact.device,
-            fact.body
         )
     }
 }
@@ -233,5 +238,21 @@ mod tests {
         assert_eq!(value.pointer("/endpoint"), Some(&"a\"b\\c".into()));
         assert_eq!(value.pointer("/data/x"), Some(&1.into()));
         assert!(!text.contains(": "), "{text}");
+    }
+
+    #[test]
+    fn an_event_about_a_product_names_no_device() {
+        let fact = NewEvent {
+            kind: EventKind::CodecSwitched,
+            device: DeviceId::NONE,
+            endpoint: String::new(),
+            product: ProductId(3),
+            time: Timestamp(0),
+            raw: None,
+            body: "{}".to_owned(),
+        };
+        let value: serde_json::Value = serde_json::from_str(&Event { id: EventId::default(), fact }.to_json()).unwrap();
+        assert_eq!((&value["kind"], &value["productId"]), (&"codec-switched".into(), &3.into()));
+        assert!(value.get("deviceId").is_none() && value.get("endpoint").is_none(), "{value}");
     }
 }

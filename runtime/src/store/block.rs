@@ -26,7 +26,7 @@ const PLAIN: u8 = 0;
 const LZ4: u8 = 1;
 
 /// The kinds by their number in the log. A number is never given again; the order is not that of the enum by accident only.
-const KINDS: [EventKind; 10] = [
+const KINDS: [EventKind; 11] = [
     EventKind::DeviceRegistered,
     EventKind::DeviceUpdated,
     EventKind::DeviceDeregistered,
@@ -37,6 +37,7 @@ const KINDS: [EventKind; 10] = [
     EventKind::Transparent,
     EventKind::DeadLetter,
     EventKind::Command,
+    EventKind::CodecSwitched,
 ];
 
 /// Position of a kind in [`KINDS`].
@@ -52,12 +53,13 @@ pub(super) fn kind_code(kind: EventKind) -> u8 {
         EventKind::Transparent => 7,
         EventKind::DeadLetter => 8,
         EventKind::Command => 9,
+        EventKind::CodecSwitched => 10,
     }
 }
 
 /// Whether the device itself caused it: such events count for its last-seen time.
 pub(super) fn is_from_device(kind: EventKind) -> bool {
-    !matches!(kind, EventKind::DeviceOffline | EventKind::Command)
+    !matches!(kind, EventKind::DeviceOffline | EventKind::Command | EventKind::CodecSwitched)
 }
 
 /// Refuses what the log cannot hold.
