@@ -33,6 +33,8 @@ use tokio::sync::watch;
 use crate::catalog::Catalog;
 use crate::downlink::Desk;
 use crate::model::Timestamp;
+use crate::redecode::Redecoder;
+use crate::shadow::Shadow;
 use crate::shard;
 use crate::store::{Commit, Store, StoreError, Write};
 use crate::webhook::Pusher;
@@ -61,6 +63,10 @@ pub struct ApiState {
     pub router: shard::Router,
     /// Pushes events to subscriptions.
     pub pusher: Arc<Pusher>,
+    /// Candidates beside the traffic.
+    pub shadow: Shadow,
+    /// Decodes again what was stored.
+    pub redecoder: Arc<Redecoder>,
     /// Who may ask.
     pub keys: Arc<ApiKeys>,
     /// The wall clock.

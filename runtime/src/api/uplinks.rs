@@ -13,6 +13,7 @@ use super::problem::Problem;
 use super::{Shared, codecs, devices};
 use crate::model::{DeviceId, Event, EventId, EventKind, ProductId};
 use crate::store::{Page, StoreError};
+use crate::uplink::{is_of_an_uplink, trace_of};
 
 /// Most events that are read for one page of uplinks; a device with few uplinks among many other events gets shorter pages.
 const SCANNED: usize = 10_000;
@@ -278,26 +279,6 @@ impl Open {
             self.between += 1;
         }
     }
-}
-
-fn is_of_an_uplink(kind: EventKind) -> bool {
-    match kind {
-        EventKind::Report | EventKind::EventReport | EventKind::Response | EventKind::Transparent | EventKind::DeadLetter => true,
-        EventKind::DeviceRegistered
-        | EventKind::DeviceUpdated
-        | EventKind::DeviceDeregistered
-        | EventKind::DeviceOffline
-        | EventKind::Command
-        | EventKind::CodecSwitched => false,
-    }
-}
-
-fn trace_of(body: &str) -> Option<String> {
-    #[derive(Deserialize)]
-    struct Traced {
-        trace: Option<String>,
-    }
-    serde_json::from_str::<Traced>(body).ok()?.trace
 }
 
 fn view(mut uplink: Uplink) -> UplinkView {

@@ -3,9 +3,12 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
+use super::pulse::Pulse;
 use super::{Catalog, CatalogError, Table, first};
+use crate::clock;
 use crate::codec::Codec;
-use crate::model::{CodecVersion, Product, VersionNumber};
+use super::ShadowRuns;
+use crate::model::{CodecVersion, Product, VersionNumber, VersionState};
 use crate::profile::{Plan, Profile};
 use crate::store::StoreError;
 
@@ -19,6 +22,8 @@ pub struct ActiveProduct {
     pub profile: Profile,
     /// What speaks its bytes.
     pub codec: Slot,
+    /// The newest version that was never at work and is newer than this one: it decodes live traffic in the shadow.
+    pub candidate: Option<VersionNumber>,
     /// Members `"codec"`, `"version"` and `"profile"` of a message's provenance, as JSON without braces: digests, 16 hex digits
     /// each, and the number.
     pub provenance: String,
@@ -40,6 +45,8 @@ pub struct ActiveCodec {
     pub codec: Arc<Codec>,
     /// Joined.
     pub plan: Plan,
+    /// What is known of its calls.
+    pub pulse: Arc<Pulse>,
 }
 
 impl ActiveProduct {
@@ -114,8 +121,10 @@ impl Catalog {
         let slot = match &product.codec {
             None => Slot::Transparent,
             Some(digest) => {
+                let of = (product.id, version.unwrap_or(VersionNumber(0)));
+                let pulse = || self.pulses.of(of, || Pulse::new(self.rules.breaker, clock::monotonic()));
                 let joined = self.codec(digest).and_then(|codec| match Plan::join(&profile, codec.description()) {
-                    Ok(plan) => Ok(Box::new(ActiveCodec { codec, plan })),
+                    Ok(plan) => Ok(Box::new(ActiveCodec { codec, plan, pulse: pulse() })),
                     Err(mistakes) => Err(first(&mistakes)),
                 });
                 joined.map_or_else(
@@ -128,7 +137,19 @@ impl Catalog {
             }
         };
         let provenance = provenance(&product, version);
-        Ok(ActiveProduct { product, version, profile, codec: slot, provenance })
+        let candidate = self.newest_candidate(&product)?;
+        Ok(ActiveProduct { product, version, profile, codec: slot, candidate, provenance })
+    }
+
+    /// Only one that came after the version at work: an older one was passed over.
+    fn newest_candidate(&self, product: &Product) -> Result<Option<VersionNumber>, CatalogError> {
+        let Some(active) = product.versions.active.filter(|active| active.0 < product.versions.last) else { return Ok(None) };
+        if self.rules.shadow == ShadowRuns::Off {
+            return Ok(None);
+        }
+        let versions = self.store.versions(product.id)?;
+        let newer = versions.iter().map(|version| version.number).filter(|number| *number > active);
+        Ok(newer.filter(|number| product.versions.state_of(*number) == VersionState::Candidate).max())
     }
 
     fn codec(&self, digest: &str) -> Result<Arc<Codec>, String> {

@@ -8,15 +8,20 @@
 //! switch.rs   activate, roll back: one transaction with its event, then the swap; prunes what is kept no longer
 //! edition.rs  a version becomes what the flows use: profile, codec, plan
 //! shelf.rs    files of versions, removed when none needs them and none is on its way
+//! pulse.rs    how a version's calls end, whether it is left alone; sites.rs where it trapped
+//! trial.rs    new versions are judged, and taken back by policy
 //! census.rs   how many versions are loaded, how many of them only finish their calls
 //! upgrade.rs  records of an older codecgate become versions
 //! ```
 
 mod census;
 mod edition;
+mod pulse;
 mod push;
 mod shelf;
+mod sites;
 mod switch;
+mod trial;
 mod upgrade;
 
 use std::collections::HashMap;
@@ -25,6 +30,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use arc_swap::ArcSwap;
 use tokio::sync::Semaphore;
 
+use crate::breaker;
 use crate::codec::{Codec, Host, Refusal};
 use crate::model::{EndpointFormat, PowerMode, Product, ProductId, ProductKey, Timestamp, VersionLine, VersionNumber};
 use crate::profile::{Compatibility, Mistake, Profile};
@@ -32,11 +38,33 @@ use crate::store::{Commit, Expect, Store, StoreError, Write};
 
 pub use census::Census;
 pub use edition::{ActiveCodec, ActiveProduct, Slot};
+pub use pulse::{CallEnd, LATENCY_BOUNDS_US, Pulse, PulseView};
 pub use push::{Aim, Breaking, Content, Novelty, Push, Pushed};
+pub use sites::{Seen, Site, SiteView};
 pub use switch::{How, Order, Switch};
 
 /// Most admissions at one time: each compiles on all cores, and traffic goes on beside it.
 const ADMISSIONS: usize = 2;
+
+/// Whether candidates decode live traffic beside the version at work.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ShadowRuns {
+    /// The newest candidate of each product does.
+    On,
+    /// None does.
+    Off,
+}
+
+/// What the operator wants of versions.
+#[derive(Debug, Clone, Copy)]
+pub struct Rules {
+    /// Retired versions, and candidates, that are kept of each product.
+    pub keep: usize,
+    /// When a version is left alone.
+    pub breaker: breaker::Settings,
+    /// Whether candidates are tried.
+    pub shadow: ShadowRuns,
+}
 
 /// What a new product is made of.
 pub struct NewProduct {
@@ -112,8 +140,7 @@ type Table = HashMap<ProductId, Arc<ActiveProduct>>;
 pub struct Catalog {
     store: Store,
     host: Arc<Host>,
-    /// Retired versions, and candidates, that are kept of each product.
-    keep: usize,
+    rules: Rules,
     active: ArcSwap<Table>,
     /// Held while one product is read from the store and swapped, never across an await.
     refreshing: Mutex<()>,
@@ -121,25 +148,29 @@ pub struct Catalog {
     shelf: Arc<shelf::Shelf>,
     loaded: edition::Loaded,
     census: census::Counters,
+    pulses: pulse::Pulses,
+    trials: trial::Trials,
 }
 
 impl Catalog {
     /// Loads every stored product and its active codec, on all cores. A codec that no longer loads leaves its product
-    /// [`Slot::Broken`]. Blocks. `keep` retired versions and as many candidates of each product are kept.
+    /// [`Slot::Broken`]. Blocks.
     ///
     /// # Errors
     /// [`CatalogError::Store`] when the store cannot be read.
-    pub fn open(store: Store, host: Arc<Host>, keep: usize) -> Result<Arc<Self>, CatalogError> {
+    pub fn open(store: Store, host: Arc<Host>, rules: Rules) -> Result<Arc<Self>, CatalogError> {
         let catalog = Arc::new(Self {
             shelf: Arc::new(shelf::Shelf::new(store.clone())),
             store,
             host,
-            keep,
+            rules,
             active: ArcSwap::default(),
             refreshing: Mutex::default(),
             admissions: Semaphore::new(ADMISSIONS),
             loaded: edition::Loaded::default(),
             census: census::Counters::default(),
+            pulses: pulse::Pulses::default(),
+            trials: trial::Trials::default(),
         });
         let mut products = Vec::new();
         for stored in catalog.store.products()? {
@@ -178,7 +209,7 @@ impl Catalog {
         let product = self.fresh(&new, now);
         let writes = vec![Write::PutProduct(product.clone(), Expect::Absent)];
         self.store.commit(Commit { events: Vec::new(), writes }).await.map_err(|error| taken(error, &product.key))?;
-        self.refresh(product.id)?;
+        self.refresh(product.id, None)?;
         Ok(product)
     }
 
@@ -194,7 +225,8 @@ impl Catalog {
         }
         let versions = self.store.versions(id)?;
         self.store.commit(Commit { events: Vec::new(), writes: vec![Write::DeleteProduct(id)] }).await?;
-        self.refresh(id)?;
+        self.refresh(id, None)?;
+        self.pulses.retain(id, |_| false);
         self.shelf.clear(versions.iter().flat_map(|version| version.files()));
         Ok(())
     }
@@ -213,15 +245,42 @@ impl Catalog {
         }
     }
 
-    /// Rebuilds one product from the store and swaps it in.
-    fn refresh(&self, id: ProductId) -> Result<(), CatalogError> {
+    /// What is known of a version's calls since the start; none = it was not loaded since.
+    #[must_use]
+    pub fn pulse(&self, id: ProductId, number: VersionNumber) -> Option<Arc<Pulse>> {
+        self.pulses.find((id, number))
+    }
+
+    /// The pulses of all versions that were loaded since the start, with the keys of their products, in order.
+    #[must_use]
+    pub fn pulses(&self) -> Vec<(ProductKey, VersionNumber, PulseView)> {
+        let table = self.active.load();
+        let known = self.pulses.all().into_iter();
+        known.filter_map(|((id, number), pulse)| Some((table.get(&id)?.product.key.clone(), number, pulse.view()))).collect()
+    }
+
+    /// Products whose codec is left alone at this moment.
+    #[must_use]
+    pub fn degraded(&self) -> usize {
+        let table = self.active.load();
+        table.values().filter_map(|product| product.codec()).filter(|codec| codec.pulse.view().degraded).count()
+    }
+
+    /// Rebuilds one product from the store and swaps it in; `how` = another version is at work now.
+    fn refresh(&self, id: ProductId, how: Option<How>) -> Result<(), CatalogError> {
         let _one_at_a_time = self.refreshing.lock().unwrap_or_else(PoisonError::into_inner);
         let mut table: Table = (**self.active.load()).clone();
         let replaced = match self.store.product(id)? {
             None => table.remove(&id),
             Some(stored) => {
                 let number = stored.doc.versions.active;
-                table.insert(id, Arc::new(self.build(stored.doc, number)?))
+                let next = Arc::new(self.build(stored.doc, number)?);
+                let was = table.insert(id, Arc::clone(&next));
+                if let (Some(how), Some(codec)) = (how, next.codec()) {
+                    codec.pulse.forgive();
+                    self.trials.begin(was.as_deref(), &next, how);
+                }
+                was
             }
         };
         self.active.store(Arc::new(table));

@@ -100,16 +100,38 @@ impl Catalog {
     /// [`CatalogError::NothingToRollBack`], [`CatalogError::Unloadable`]: nothing has changed then.
     pub async fn roll_back(self: &Arc<Self>, id: ProductId, order: Order, now: Timestamp) -> Result<Switch, CatalogError> {
         let catalog = Arc::clone(self);
+        off_reactor(move || catalog.change(id, |product| catalog.back(product, &order, now))).await
+    }
+
+    /// As [`Catalog::roll_back`], but only if this version is still the one at work; none = it is not.
+    ///
+    /// # Errors
+    /// As [`Catalog::roll_back`].
+    pub async fn roll_back_from(
+        self: &Arc<Self>,
+        id: ProductId,
+        number: VersionNumber,
+        order: Order,
+        now: Timestamp,
+    ) -> Result<Option<Switch>, CatalogError> {
+        let catalog = Arc::clone(self);
         off_reactor(move || {
-            catalog.change(id, |mut product| {
-                let was = product.clone();
-                let number = product.versions.roll_back(now).ok_or(CatalogError::NothingToRollBack(id))?;
-                let version = catalog.version(id, number)?;
-                let compatibility = catalog.compare(&was, &version)?;
-                catalog.switch(&was, product, version, compatibility, (How::Rollback, &order), now)
+            catalog.change(id, |product| {
+                if product.versions.active != Some(number) {
+                    return Ok(Decision::Leave(None));
+                }
+                catalog.back(product, &order, now).map(|decision| decision.map(Some))
             })
         })
         .await
+    }
+
+    fn back(&self, mut product: Product, order: &Order, now: Timestamp) -> Result<Decision<Switch>, CatalogError> {
+        let (id, was) = (product.id, product.clone());
+        let number = product.versions.roll_back(now).ok_or(CatalogError::NothingToRollBack(id))?;
+        let version = self.version(id, number)?;
+        let compatibility = self.compare(&was, &version)?;
+        self.switch(&was, product, version, compatibility, (How::Rollback, order), now)
     }
 
     /// From the profile of the version at work to that of another. Nothing changes where no codec is at work.
@@ -173,11 +195,13 @@ impl Catalog {
                 Err(StoreError::Conflict(_)) => continue,
                 Err(error) => return Err(error.into()),
             }
+            // Also without a switch: the candidate may be another.
+            self.refresh(id, how)?;
             if let Some(how) = how {
-                self.refresh(id)?;
                 self.census.switched(how);
             }
             drop(kept);
+            self.pulses.retain(id, |number| !pruned.iter().any(|version| version.number == number));
             self.shelf.clear(pruned.iter().flat_map(|version| version.files()));
             return Ok(told);
         }
@@ -192,7 +216,7 @@ impl Catalog {
             _ => None,
         });
         let numbers: Vec<VersionNumber> = versions.iter().map(|version| version.number).chain(new).collect();
-        let surplus = product.versions.surplus(&numbers, self.keep);
+        let surplus = product.versions.surplus(&numbers, self.rules.keep);
         versions.retain(|version| surplus.contains(&version.number));
         for version in &versions {
             product.versions.forget(version.number);
@@ -219,6 +243,17 @@ pub(super) enum Decision<T> {
         /// For the caller.
         told: T,
     },
+}
+
+impl<T> Decision<T> {
+    fn map<U>(self, tell: impl FnOnce(T) -> U) -> Decision<U> {
+        match self {
+            Self::Leave(told) => Decision::Leave(tell(told)),
+            Self::Do { product, writes, event, kept, told } => {
+                Decision::Do { product, writes, event, kept, told: tell(told) }
+            }
+        }
+    }
 }
 
 /// The event of a switch.

@@ -81,6 +81,13 @@ fn codec(section: &Section<'_>, default: &Codec) -> Codec {
         calls_per_instance: section.count("calls_per_instance", 1..=1_000_000_000, default.calls_per_instance),
         isolation: section.one_of("isolation", &isolation, default.isolation),
         keep_versions: section.count("keep_versions", 1..=1_000, default.keep_versions),
+        breaker_faults: section.count("breaker_faults", 1..=1_000_000, default.breaker_faults),
+        breaker_window: section.seconds("breaker_window_s", 0.001..=86_400.0, default.breaker_window),
+        breaker_pause: section.seconds("breaker_pause_s", 0.001..=86_400.0, default.breaker_pause),
+        auto_rollback: section.flag("auto_rollback", default.auto_rollback),
+        rollback_uplinks: section.count("rollback_uplinks", 1..=1_000_000_000, default.rollback_uplinks),
+        rollback_margin_percent: section.count("rollback_margin_percent", 0..=100, default.rollback_margin_percent),
+        shadow: section.flag("shadow", default.shadow),
     }
 }
 

@@ -75,6 +75,10 @@ impl Index {
                 memory.live.entry(Lane::AllDeadLetters).or_default().push(*id);
                 memory.count += 2;
             }
+            if let Some(original) = fact.corrects() {
+                memory.live.entry(Lane::Corrections(original)).or_default().push(*id);
+                memory.count += 1;
+            }
             memory.last = Some(*id);
         }
     }
@@ -98,7 +102,7 @@ impl Index {
             slice.lanes.push(*lane);
             let seen = match lane {
                 Lane::Device(device) => memory.seen.get(device).copied().unwrap_or_default(),
-                Lane::DeadLetters(_) | Lane::AllDeadLetters | Lane::Product(_) => Timestamp::default(),
+                Lane::DeadLetters(_) | Lane::AllDeadLetters | Lane::Product(_) | Lane::Corrections(_) => Timestamp::default(),
             };
             for of_day in places.chunk_by(|one, next| one.day == next.day) {
                 for chunk in of_day.chunks(CHUNK) {

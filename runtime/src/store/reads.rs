@@ -192,6 +192,13 @@ impl Store {
         log::lane_events(&self.shared, Lane::Product(product), before, limit)
     }
 
+    /// The events that correct this one, newest first, at most `limit`.
+    pub fn corrections(&self, original: EventId, limit: usize) -> Result<Vec<Event>, StoreError> {
+        let mut found = log::lane_events(&self.shared, Lane::Corrections(original), None, limit)?.items;
+        found.retain(|event| event.fact.corrects() == Some(original));
+        Ok(found)
+    }
+
     /// Dead letters, newest first, older than `before`; a page ends early at about 1 MiB.
     pub fn dead_letters(
         &self,
