@@ -6,6 +6,7 @@ mod profiles;
 mod serve;
 mod simulate;
 mod store;
+mod swaps;
 
 use std::ffi::OsStr;
 use std::path::Path;
