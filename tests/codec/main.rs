@@ -12,7 +12,7 @@ use std::path::Path;
 use std::sync::{Arc, LazyLock};
 
 use codecgate::cli::build::build_component;
-use codecgate::codec::{CallError, Codec, DeviceCard, Host, Instances, Limits};
+use codecgate::codec::{CallError, CallPath, Codec, DeviceCard, Host, Instances, Limits};
 use codecgate::model::{Endpoint, Message, Origin, Value};
 
 /// The hostile component's bytes, built once.
@@ -29,6 +29,16 @@ fn host(limits: Limits) -> Arc<Host> {
     Host::new(limits, Some(&cache)).expect("a host starts")
 }
 
+/// An empty core module in a nested component: it does nothing, but a component that has it is no mere wrapper, so the same code
+/// is called through wasmtime. Sections: 4 component, 1 core module.
+const NESTED: &[u8] = b"\x04\x12\0asm\x0d\0\x01\0\x01\x08\0asm\x01\0\0\0";
+
+/// Runs a test with the hostile codec as it is called directly, and as a component through wasmtime: both ways are one contract.
+fn both(limits: Limits, test: impl Fn(&mut Bench)) {
+    test(&mut Bench::new(limits.clone(), CallPath::Direct));
+    test(&mut Bench::new(limits, CallPath::Component));
+}
+
 /// One worker with the hostile codec.
 struct Bench {
     codec: Arc<Codec>,
@@ -37,12 +47,15 @@ struct Bench {
 }
 
 impl Bench {
-    fn new(limits: Limits) -> Self {
+    fn new(limits: Limits, path: CallPath) -> Self {
         let host = host(limits);
-        let codec = host.load(&COMPONENT).unwrap_or_else(|refusal| panic!("{refusal}"));
-        let attributes = BTreeMap::from([("floor".to_owned(), "3".to_owned())]);
-        let card = DeviceCard { endpoint: Endpoint::new("863703030000001").expect("valid"), attributes: Arc::new(attributes) };
-        Self { codec, instances: Instances::new(host), card: Arc::new(card) }
+        let component = match path {
+            CallPath::Direct => COMPONENT.clone(),
+            CallPath::Component => [&COMPONENT, NESTED].concat(),
+        };
+        let codec = host.load(&component).unwrap_or_else(|refusal| panic!("{refusal}"));
+        assert_eq!(codec.path(), path);
+        Self { codec, instances: Instances::new(host), card: card() }
     }
 
     fn decode(&mut self, payload: &[u8]) -> Result<Vec<Message>, CallError> {
@@ -62,6 +75,12 @@ impl Bench {
     fn count(&mut self) -> Value {
         self.value(&[0x0a])
     }
+}
+
+/// The device that all calls are for.
+fn card() -> Arc<DeviceCard> {
+    let attributes = BTreeMap::from([("floor".to_owned(), "3".to_owned())]);
+    Arc::new(DeviceCard { endpoint: Endpoint::new("863703030000001").expect("valid"), attributes: Arc::new(attributes) })
 }
 
 /// A good frame of the six-value layout: 1,234,567 l, -1.5 l/h, 21.5 degrees, 3,600 mV, open, day 19,675.

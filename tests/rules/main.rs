@@ -63,6 +63,7 @@ const ONE_FOLDER: &[(&str, &[&str])] = &[
     ("sled", &["store"]),
     ("lz4_flex", &["store"]),
     ("wasmtime", &["codec"]),
+    ("wasmparser", &["codec"]),
     ("axum", &["api"]),
     ("utoipa", &["api"]),
     ("coap_lite", &["coap"]),

@@ -27,14 +27,14 @@ use std::sync::Arc;
 use wasmtime::component::{Component, types::ComponentItem};
 use wasmtime::{Engine, Precompiled};
 
-use super::convert;
+use super::callee::{Callable, Compiled};
+use super::direct;
 use super::engine::Host;
 use super::faults::Export;
-use super::guest::Guest;
 use super::instances::Seat;
 use super::tables;
 use super::wit::PluginPre;
-use super::{CallError, Limits, Refusal};
+use super::{CallError, CallPath, Limits, Refusal};
 use crate::model::Description;
 
 /// Largest component, bytes. A large Rust codec has 300 KB.
@@ -54,7 +54,7 @@ const HOW_TO_BUILD: &str = "build for wasm32-unknown-unknown with `codecgate plu
 
 /// A compiled codec version: immutable, shared, swapped whole.
 pub struct Codec {
-    pub(super) pre: PluginPre<Guest>,
+    pub(super) callable: Callable,
     digest: String,
     description: Description,
     /// Keeps the epoch ticker alive for as long as this code can run.
@@ -66,6 +66,12 @@ impl Codec {
     #[must_use]
     pub fn digest(&self) -> &str {
         &self.digest
+    }
+
+    /// How it is called.
+    #[must_use]
+    pub fn path(&self) -> CallPath {
+        self.callable.path()
     }
 
     /// The tables that it described itself with.
@@ -91,48 +97,61 @@ impl Host {
         check_header(component)?;
         let digest = blake3::hash(component);
         let compiled = self.compiled(&digest, component)?;
-        check_borders(&self.engine, &compiled)?;
-        let pre = self.linker.instantiate_pre(&compiled).map_err(|error| {
-            refusal(
-                "E1011",
-                format!("an import has another shape than the host's: {error:#}"),
-                "build against wit/v1 as released",
-            )
-        })?;
-        let pre = PluginPre::new(pre).map_err(|error| {
-            refusal("E1022", format!("the export {INTERFACE} has another shape: {error:#}"), "build against wit/v1 as released")
-        })?;
-        let description = self.describe(&pre)?;
+        let callable = compiled.link(self).map_err(|error| does_not_compile(&error))?;
+        let description = self.describe(&callable)?;
         fold(tables::check(&description))?;
-        Ok(Arc::new(Codec { pre, digest: digest.to_hex().to_string(), description, _host: Arc::clone(self) }))
+        Ok(Arc::new(Codec { callable, digest: digest.to_hex().to_string(), description, _host: Arc::clone(self) }))
     }
 
-    fn compiled(&self, digest: &blake3::Hash, component: &[u8]) -> Result<Component, Refusal> {
+    /// What lies in the cache was checked when it was put there; the key names the component and these very settings.
+    fn compiled(&self, digest: &blake3::Hash, component: &[u8]) -> Result<Compiled, Refusal> {
         if let Some(found) = self.cache.as_ref().and_then(|cache| cache.load(&self.engine, digest)) {
             return Ok(found);
         }
-        let compiled = Component::from_binary(&self.engine, component)
-            .map_err(|error| refusal("E1005", format!("the component does not compile: {error:#}"), HOW_TO_BUILD))?;
+        let compiled = Compiled::new(&self.engine, component).map_err(|error| does_not_compile(&error))?;
+        match &compiled {
+            Compiled::Component(component) => self.check_shape(component)?,
+            Compiled::Direct(_) => {
+                // wasmtime checks types and borders on a component without code, so that nothing is compiled twice.
+                let hollow = direct::hollow(component).unwrap_or_else(|| component.to_vec());
+                let hollow = Component::from_binary(&self.engine, &hollow).map_err(|error| does_not_compile(&error))?;
+                self.check_shape(&hollow)?;
+            }
+        }
         if let Some(cache) = &self.cache {
             cache.store(&self.engine, digest, &compiled);
         }
         Ok(compiled)
     }
 
-    fn describe(&self, pre: &PluginPre<Guest>) -> Result<Description, Refusal> {
+    /// Names and types of everything that the component imports and exports.
+    fn check_shape(&self, component: &Component) -> Result<(), Refusal> {
+        check_borders(&self.engine, component)?;
+        let pre = self.linker.instantiate_pre(component).map_err(|error| {
+            refusal(
+                "E1011",
+                format!("an import has another shape than the host's: {error:#}"),
+                "build against wit/v1 as released",
+            )
+        })?;
+        PluginPre::new(pre).map(drop).map_err(|error| {
+            refusal("E1022", format!("the export {INTERFACE} has another shape: {error:#}"), "build against wit/v1 as released")
+        })
+    }
+
+    fn describe(&self, callable: &Callable) -> Result<Description, Refusal> {
         let limits = Limits { deadline_ms: self.limits.deadline_ms.saturating_mul(DESCRIBE_FACTOR), ..self.limits.clone() };
-        let mut seat = Seat::open(pre, &limits).map_err(|error| {
+        let mut seat = Seat::open(callable, self).map_err(|error| {
             refusal(
                 "E1033",
                 format!("no instance can be made of it: {error:#}"),
                 "static data and stack must fit the memory limit",
             )
         })?;
-        let answer =
-            seat.call(Export::Describe, &limits, None, |plugin, store| plugin.codecgate_codec_codec().call_describe(store));
-        match answer {
-            Ok(answer) => Ok(convert::description(answer)),
-            Err(error @ CallError::Deadline { .. }) => {
+        let answer = seat.call(Export::Describe, &limits, None, |callee, store, limits| callee.describe(store, limits));
+        match answer.flatten() {
+            Ok(answer) => Ok(answer),
+            Err(error @ (CallError::Deadline { .. } | CallError::OutOfFuel { .. })) => {
                 Err(refusal("E1031", error.to_string(), "`describe` returns fixed tables; compute nothing in it"))
             }
             Err(error @ CallError::TooLarge { .. }) => {
@@ -143,6 +162,10 @@ impl Host {
             }
         }
     }
+}
+
+fn does_not_compile(error: &wasmtime::Error) -> Refusal {
+    refusal("E1005", format!("the component does not compile: {error:#}"), HOW_TO_BUILD)
 }
 
 /// Header of a component: magic, version 13, layer 1.

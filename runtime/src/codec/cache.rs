@@ -4,7 +4,7 @@
 //! lies beside it, readable by the gateway alone; a file whose MAC does not fit is not opened but compiled anew. Whatever goes
 //! wrong here costs time and never an admission. Knows nothing of what a component exports.
 //!
-//! File `<key>.compiled`: 8 bytes magic, 32 bytes blake3 MAC over key and code, the code. The key names the component, the
+//! File `<key>.compiled`: 8 bytes magic, 32 bytes blake3 MAC over key and the rest, 1 byte that says how it is called, the code. The key names the component, the
 //! engine's settings and the target, so another wasmtime or another setting is a miss.
 
 use std::fs::{self, File, OpenOptions};
@@ -13,11 +13,16 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use wasmtime::Engine;
 use wasmtime::component::Component;
+use wasmtime::{Engine, Module};
 
-const MAGIC: &[u8; 8] = b"cgcode\x00\x01";
+use super::callee::Compiled;
+
+const MAGIC: &[u8; 8] = b"cgcode\x00\x02";
 const MAC_BYTES: usize = 32;
+/// How it is called.
+const DIRECT: u8 = b'd';
+const COMPONENT: u8 = b'c';
 const SECRET_FILE: &str = "mac.key";
 const ENDING: &str = "compiled";
 /// Files kept; beyond that the ones written longest ago go.
@@ -47,7 +52,7 @@ impl Cache {
     }
 
     /// The compiled component, if it lies here untouched.
-    pub(super) fn load(&self, engine: &Engine, digest: &blake3::Hash) -> Option<Component> {
+    pub(super) fn load(&self, engine: &Engine, digest: &blake3::Hash) -> Option<Compiled> {
         let key = key(engine, digest);
         let path = self.path(&key);
         let file = fs::read(&path).ok()?;
@@ -57,15 +62,26 @@ impl Cache {
             tracing::warn!(file = %path.display(), "compiled codec was changed by someone else; compiling it again");
             return None;
         };
-        #[expect(unsafe_code, reason = "the MAC shows that these bytes came from `Component::serialize` of this very engine")]
-        let component = unsafe { Component::deserialize(engine, code) };
-        component.inspect_err(|error| tracing::debug!(%error, "compiled codec of another engine")).ok()
+        #[expect(unsafe_code, reason = "the MAC shows that these bytes came from `serialize` of this very engine")]
+        let compiled = unsafe {
+            match code.split_first()? {
+                (&DIRECT, code) => Module::deserialize(engine, code).map(Compiled::Direct),
+                (&COMPONENT, code) => Component::deserialize(engine, code).map(Compiled::Component),
+                _ => return None,
+            }
+        };
+        compiled.inspect_err(|error| tracing::debug!(%error, "compiled codec of another engine")).ok()
     }
 
     /// Keeps the compiled component; what goes wrong is told in the log only.
-    pub(super) fn store(&self, engine: &Engine, digest: &blake3::Hash, component: &Component) {
+    pub(super) fn store(&self, engine: &Engine, digest: &blake3::Hash, compiled: &Compiled) {
         let key = key(engine, digest);
-        let kept = component.serialize().map_err(io::Error::other).and_then(|code| {
+        let (path, code) = match compiled {
+            Compiled::Direct(module) => (DIRECT, module.serialize()),
+            Compiled::Component(component) => (COMPONENT, component.serialize()),
+        };
+        let kept = code.map_err(io::Error::other).and_then(|mut code| {
+            code.insert(0, path);
             let mac = self.mac(&key, &code);
             self.replace(&self.path(&key), &[MAGIC, mac.as_bytes(), &code])
         });
@@ -209,10 +225,10 @@ mod tests {
     /// The smallest component there is: a header.
     const EMPTY: &[u8] = b"\0asm\x0d\0\x01\0";
 
-    fn compiled() -> (Engine, blake3::Hash, Component) {
+    fn compiled() -> (Engine, blake3::Hash, Compiled) {
         let engine = Engine::default();
         let component = Component::new(&engine, EMPTY).unwrap();
-        (engine, blake3::hash(EMPTY), component)
+        (engine, blake3::hash(EMPTY), Compiled::Component(component))
     }
 
     fn only_file(folder: &Path) -> PathBuf {

@@ -10,11 +10,11 @@ use crate::model::{
 };
 
 /// What a message had in the place of a content format that was not there (`wit/v1`, `origin.content-format`).
-const NO_CONTENT_FORMAT: u16 = 0xffff;
+pub(super) const NO_CONTENT_FORMAT: u16 = 0xffff;
 /// Most bytes of the sentence in which a codec refuses.
 const DETAIL_BYTES: usize = 1_024;
 /// What a value without a length counts.
-const SCALAR_BYTES: usize = 8;
+pub(super) const SCALAR_BYTES: usize = 8;
 
 pub(super) fn origin(origin: &Origin) -> wire::Origin {
     wire::Origin {
@@ -65,6 +65,11 @@ pub(super) fn fault(error: wire::CodecError) -> CallError {
         wire::ErrorKind::Other => FaultKind::Other,
     };
     CallError::Refused(CodecFault { kind, detail: cut(error.detail, DETAIL_BYTES), offset: error.offset })
+}
+
+/// A guest's sentence, cut to what an error may hold.
+pub(super) fn detail(text: &str) -> String {
+    text.get(..text.floor_char_boundary(DETAIL_BYTES)).unwrap_or(text).to_owned()
 }
 
 pub(super) fn description(answer: wire::Description) -> Description {

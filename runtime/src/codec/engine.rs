@@ -5,10 +5,13 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use wasmtime::component::{HasSelf, Linker};
-use wasmtime::{Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAllocationConfig, WasmBacktraceDetails};
+use wasmtime::component::HasSelf;
+use wasmtime::{
+    Config, Enabled, Engine, InstanceAllocationStrategy, Linker, PoolingAllocationConfig, WasmBacktraceDetails, component,
+};
 
 use super::cache::Cache;
+use super::direct;
 use super::guest::Guest;
 use super::ticker::Ticker;
 use super::wit::Plugin;
@@ -25,14 +28,22 @@ const CORE_INSTANCES: u32 = 16;
 /// Bytes of a released memory that stay resident, to be wiped in place rather than given back.
 const KEEP_RESIDENT: usize = 256 << 10;
 
+/// Fuel (executed instructions, roughly) that a call gets where it is metered: what a fast machine executes in 10 ms.
+pub(super) const FUEL: u64 = 25_000_000;
+/// How much longer than its fuel lasts a metered call may take: there, fuel decides and time is the safety net.
+const METERED_DEADLINE_FACTOR: u64 = 20;
+
 /// Compiles and admits components. One per gateway; owns the epoch ticker. Any number can live in one process.
 pub struct Host {
     pub(super) engine: Engine,
-    pub(super) linker: Linker<Guest>,
+    pub(super) linker: component::Linker<Guest>,
+    pub(super) direct_linker: Linker<Guest>,
     pub(super) limits: Limits,
     pub(super) cache: Option<Cache>,
     /// Live `Instances`: they share the slots.
     pub(super) workers: AtomicUsize,
+    /// What each call gets, where calls are metered.
+    pub(super) fuel: Option<u64>,
     pooled: bool,
     _ticker: Ticker,
 }
@@ -44,10 +55,27 @@ impl Host {
     /// # Errors
     /// `E1090` when the machine can run no guest code at all: no memory for an engine, no thread.
     pub fn new(limits: Limits, cache: Option<&Path>) -> Result<Arc<Self>, Refusal> {
-        let (engine, pooled) = engine(&limits).map_err(|error| cannot_start(&format!("{error:#}")))?;
-        let mut linker = Linker::new(&engine);
-        Plugin::add_to_linker::<Guest, HasSelf<Guest>>(&mut linker, |guest| guest)
-            .map_err(|error| cannot_start(&format!("{error:#}")))?;
+        Self::start(limits, cache, Metering::Off)
+    }
+
+    /// A host for checks and explanations, never for live traffic: calls are metered ([`Instances::last_cost`](super::Instances::last_cost)
+    /// tells the same fuel on every machine, and running out of it is [`CallError::OutOfFuel`](super::CallError::OutOfFuel)), and a trap
+    /// tells file and line where the component carries them. Calls cost some tenths more, traps milliseconds.
+    ///
+    /// # Errors
+    /// As [`Host::new`].
+    pub fn metered(limits: Limits) -> Result<Arc<Self>, Refusal> {
+        let deadline_ms = limits.deadline_ms.saturating_mul(METERED_DEADLINE_FACTOR);
+        Self::start(Limits { deadline_ms, ..limits }, None, Metering::On)
+    }
+
+    fn start(limits: Limits, cache: Option<&Path>, metering: Metering) -> Result<Arc<Self>, Refusal> {
+        let failed = |error: wasmtime::Error| cannot_start(&format!("{error:#}"));
+        let (engine, pooled) = engine(&limits, metering).map_err(failed)?;
+        let mut linker = component::Linker::new(&engine);
+        Plugin::add_to_linker::<Guest, HasSelf<Guest>>(&mut linker, |guest| guest).map_err(failed)?;
+        let mut direct_linker = Linker::new(&engine);
+        direct::add_imports(&mut direct_linker).map_err(failed)?;
         let cache = cache.and_then(|folder| {
             Cache::open(folder)
                 .inspect_err(|error| {
@@ -56,7 +84,9 @@ impl Host {
                 .ok()
         });
         let ticker = Ticker::start(&engine).map_err(|error| cannot_start(&error.to_string()))?;
-        Ok(Arc::new(Self { engine, linker, limits, cache, workers: AtomicUsize::new(0), pooled, _ticker: ticker }))
+        let fuel = (metering == Metering::On).then_some(FUEL);
+        let workers = AtomicUsize::new(0);
+        Ok(Arc::new(Self { engine, linker, direct_linker, limits, cache, workers, fuel, pooled, _ticker: ticker }))
     }
 
     /// The bounds that every guest of this host has.
@@ -90,8 +120,20 @@ fn cannot_start(cause: &str) -> Refusal {
     }
 }
 
+/// Whether fuel is counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Metering {
+    Off,
+    On,
+}
+
 /// The fastest engine that this machine can have, and whether it pools.
-fn engine(limits: &Limits) -> wasmtime::Result<(Engine, bool)> {
+fn engine(limits: &Limits, metering: Metering) -> wasmtime::Result<(Engine, bool)> {
+    if metering == Metering::On {
+        let mut config = settings();
+        config.consume_fuel(true).wasm_backtrace_details(WasmBacktraceDetails::Enable);
+        return Engine::new(&config).map(|engine| (engine, false));
+    }
     // Wiping pages in place halves the cost of a fresh instance, but only where the kernel (6.7) can tell which were written.
     match pooled(limits, KEEP_RESIDENT, Enabled::Yes) {
         Ok(engine) => return Ok((engine, true)),

@@ -1,7 +1,7 @@
 //! What a failed call tells its reader: which function of the author, called by which export, and why. Works on what the
 //! engine reports; knows nothing of instances.
 
-use wasmtime::{Trap, WasmBacktrace};
+use wasmtime::{FrameInfo, Trap, WasmBacktrace};
 
 use super::guest::{Journal, OutOfMemory};
 use super::{CallError, Limits};
@@ -28,6 +28,8 @@ impl Export {
 const ANSWER_TOO_LARGE: &str = "fuel allocated for hostcalls has been exhausted";
 /// Frames of one function in a backtrace (20 frames at most) that make it an endless recursion.
 const RECURSION_FRAMES: usize = 8;
+/// Most frames that an error carries.
+const FRAMES: usize = 16;
 /// What is on the stack of every Rust guest and no codec author wrote.
 const MACHINERY: [&str; 14] = [
     "core::",
@@ -54,6 +56,9 @@ pub(super) fn explain(error: &wasmtime::Error, export: Export, journal: &Journal
     if trap == Some(Trap::Interrupt) {
         return CallError::Deadline { function: place(&names, export), deadline_ms: limits.deadline_ms };
     }
+    if trap == Some(Trap::OutOfFuel) {
+        return CallError::OutOfFuel { function: place(&names, export), fuel: super::engine::FUEL };
+    }
     if error.chain().any(|cause| cause.to_string().contains(ANSWER_TOO_LARGE)) {
         return CallError::TooLarge { what: "answer", size: limits.output_bytes.saturating_add(1), limit: limits.output_bytes };
     }
@@ -68,16 +73,33 @@ pub(super) fn explain(error: &wasmtime::Error, export: Export, journal: &Journal
             None => error.root_cause().to_string(),
         },
     };
-    CallError::Trap { function: place(&names, export), message }
+    CallError::Trap { function: place(&names, export), message, frames: backtrace.map(frames).unwrap_or_default() }
+}
+
+/// The author's functions, innermost first: `meter::parse (src/frame.rs:12)`.
+fn frames(backtrace: &WasmBacktrace) -> Vec<String> {
+    let authored = backtrace.frames().iter().map(|frame| (name(frame), frame)).filter(|(name, _)| is_authored(name));
+    authored.take(FRAMES).map(|(name, frame)| with_line(name, frame)).collect()
+}
+
+fn with_line(name: String, frame: &FrameInfo) -> String {
+    let symbol = frame.symbols().iter().find(|symbol| symbol.file().is_some());
+    match symbol.and_then(|symbol| Some((symbol.file()?, symbol.line()?))) {
+        Some((file, line)) => format!("{name} ({file}:{line})"),
+        None => name,
+    }
 }
 
 /// Function names, innermost first, demangled and without hashes.
 fn names(backtrace: &WasmBacktrace) -> Vec<String> {
-    let name = |frame: &wasmtime::FrameInfo| match frame.func_name() {
+    backtrace.frames().iter().map(name).collect()
+}
+
+fn name(frame: &FrameInfo) -> String {
+    match frame.func_name() {
         Some(name) => format!("{:#}", rustc_demangle::demangle(name)),
         None => format!("function {}", frame.func_index()),
-    };
-    backtrace.frames().iter().map(name).collect()
+    }
 }
 
 fn recursing(names: &[String]) -> bool {

@@ -5,8 +5,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use wasmtime::component::Component;
-use wasmtime::{ResourceLimiter, Store, UpdateDeadline};
+use wasmtime::{Engine, ResourceLimiter, Store, UpdateDeadline};
 
 use super::wit::{device, log, types};
 use super::{DeviceCard, Limits, LogLine};
@@ -14,7 +13,7 @@ use super::{DeviceCard, Limits, LogLine};
 /// Elements of all tables of an instance, at most.
 const TABLE_ELEMENTS: usize = 20_000;
 /// What the structure of an answer may take on the host besides its values, before it is even looked at.
-const STRUCTURE_BYTES: usize = 4 << 20;
+pub(super) const STRUCTURE_BYTES: usize = 4 << 20;
 
 /// The state behind one store.
 pub(super) struct Guest {
@@ -28,7 +27,7 @@ pub(super) struct Guest {
 
 impl Guest {
     /// A store for one instance of the component, bounded from the first instruction on.
-    pub(super) fn store(component: &Component, limits: &Limits) -> Store<Self> {
+    pub(super) fn store(engine: &Engine, limits: &Limits) -> Store<Self> {
         let guest = Self {
             bounds: Bounds { memory: 0, limit: limits.memory_bytes, tables: 0 },
             watch: Watch {
@@ -41,7 +40,7 @@ impl Guest {
             device: None,
             log_lines: limits.log_lines,
         };
-        let mut store = Store::new(component.engine(), guest);
+        let mut store = Store::new(engine, guest);
         store.limiter(|guest| &mut guest.bounds);
         store.epoch_deadline_callback(|mut store| Ok(store.data_mut().watch.tick(thread_time())));
         store.set_hostcall_fuel(limits.output_bytes.saturating_add(STRUCTURE_BYTES));
@@ -67,7 +66,9 @@ pub(super) struct Watch {
 
 impl Watch {
     /// A call begins; its next tick is the first.
-    pub(super) fn restart(&mut self) {
+    pub(super) fn restart(&mut self, limits: &Limits) {
+        self.limit = Duration::from_millis(limits.deadline_ms);
+        self.limit_ticks = limits.deadline_ms;
         self.began = None;
         self.ticks = 0;
     }
@@ -264,7 +265,7 @@ mod tests {
     fn a_new_call_starts_from_nothing() {
         let mut watch = watch(10);
         watch.tick(ms(500));
-        watch.restart();
+        watch.restart(&Limits::default());
         assert_eq!(continues(watch.tick(ms(600))), Some(10));
     }
 

@@ -11,11 +11,11 @@ use std::sync::{Arc, Weak};
 
 use wasmtime::{PoolConcurrencyLimitError, Store};
 
+use super::callee::{Callable, Callee};
 use super::convert;
 use super::faults::{self, Export};
 use super::guest::{Guest, Journal};
-use super::wit::{Plugin, PluginPre};
-use super::{CallError, Codec, DeviceCard, Host, Isolation, Limits, LogLine};
+use super::{CallError, Codec, Cost, DeviceCard, Host, Isolation, Limits, LogLine};
 use crate::model::{Downlink, Message, Origin};
 
 /// Instances of one worker thread. Not shared; a worker owns its own, and at most one per codec version.
@@ -23,9 +23,10 @@ pub struct Instances {
     host: Arc<Host>,
     /// By address of the codec; the seat's weak reference keeps the address from being given to another. A tree, since
     /// most gateways have a handful of products and hashing costs more than searching one node.
-    seats: BTreeMap<usize, Held>,
+    seats: BTreeMap<usize, Box<Held>>,
     calls: u64,
     journal: Journal,
+    cost: Cost,
 }
 
 struct Held {
@@ -40,7 +41,7 @@ impl Instances {
     #[must_use]
     pub fn new(host: Arc<Host>) -> Self {
         host.workers.fetch_add(1, Ordering::Relaxed);
-        Self { host, seats: BTreeMap::new(), calls: 0, journal: Journal::default() }
+        Self { host, seats: BTreeMap::new(), calls: 0, journal: Journal::default(), cost: Cost::default() }
     }
 
     /// Turns a device's bytes into messages. Indices in them are the guest's word: whoever joins them with a table checks them.
@@ -56,11 +57,7 @@ impl Instances {
     ) -> Result<Vec<Message>, CallError> {
         self.journal.clear();
         convert::within("payload", payload.len(), self.host.limits.payload_bytes)?;
-        let origin = convert::origin(origin);
-        let answer = self.call(codec, Export::Decode, device, |plugin, store| {
-            plugin.codecgate_codec_codec().call_decode(store, payload, origin)
-        })?;
-        convert::messages(answer.map_err(convert::fault)?, &self.host.limits)
+        self.call(codec, Export::Decode, device, |callee, store, limits| callee.decode(store, payload, origin, limits))
     }
 
     /// Turns a command or an acknowledgement into bytes for the device; none = send nothing.
@@ -78,13 +75,7 @@ impl Instances {
         if let Downlink::ReportAck { uplink, .. } = &downlink {
             convert::within("payload", uplink.len(), self.host.limits.payload_bytes)?;
         }
-        let (downlink, origin) = (convert::downlink(downlink), convert::origin(origin));
-        let answer = self.call(codec, Export::Encode, device, |plugin, store| {
-            plugin.codecgate_codec_codec().call_encode(store, &downlink, origin)
-        })?;
-        let bytes = answer.map_err(convert::fault)?;
-        convert::within("downlink", bytes.as_ref().map_or(0, Vec::len), self.host.limits.payload_bytes)?;
-        Ok(bytes)
+        self.call(codec, Export::Encode, device, |callee, store, limits| callee.encode(store, downlink, origin, limits))
     }
 
     /// What the guest logged in the last call, and how many lines were dropped.
@@ -92,12 +83,18 @@ impl Instances {
         (mem::take(&mut self.journal.lines), mem::take(&mut self.journal.dropped))
     }
 
+    /// What the last call that reached a guest cost.
+    #[must_use]
+    pub fn last_cost(&self) -> Cost {
+        self.cost
+    }
+
     fn call<R>(
         &mut self,
         codec: &Arc<Codec>,
         export: Export,
         device: &Arc<DeviceCard>,
-        run: impl FnOnce(&Plugin, &mut Store<Guest>) -> wasmtime::Result<R>,
+        run: impl FnOnce(&Callee, &mut Store<Guest>, &Limits) -> wasmtime::Result<Result<R, CallError>>,
     ) -> Result<R, CallError> {
         let limits = &self.host.limits;
         let key = Arc::as_ptr(codec).addr();
@@ -107,20 +104,21 @@ impl Instances {
             Entry::Occupied(held) => held.into_mut(),
             Entry::Vacant(place) => {
                 opened = true;
-                let seat = Seat::open(&codec.pre, limits)
+                let seat = Seat::open(&codec.callable, &self.host)
                     .map_err(|error| faults::explain(&error, export, &Journal::default(), limits))?;
-                place.insert(Held { seat, codec: Arc::downgrade(codec), used: 0 })
+                place.insert(Box::new(Held { seat, codec: Arc::downgrade(codec), used: 0 }))
             }
         };
         held.used = self.calls;
         let answer = held.seat.call(export, limits, Some(device), run);
         held.seat.swap_journal(&mut self.journal);
+        self.cost = held.seat.cost();
         if answer.is_err() || held.seat.is_spent(limits) {
             self.seats.remove(&key);
         } else if opened {
             self.make_room();
         }
-        answer
+        answer?
     }
 
     /// Lets go of instances whose version is no longer loaded, then of those that were called longest ago.
@@ -149,10 +147,18 @@ impl std::fmt::Debug for Instances {
 /// One live instance.
 pub(super) struct Seat {
     store: Store<Guest>,
-    plugin: Plugin,
+    callee: Callee,
     calls: u32,
     /// Memory when it was made; growth beyond it is what calls left behind.
     memory_at_start: usize,
+    /// Fuel that a call gets, and what the last one left; none in a host that does not meter.
+    fuel: Option<Fuel>,
+}
+
+#[derive(Clone, Copy)]
+struct Fuel {
+    given: u64,
+    left: u64,
 }
 
 impl Seat {
@@ -160,33 +166,46 @@ impl Seat {
     ///
     /// # Errors
     /// It does not fit the limits, its start function trapped, or the pool has no slot.
-    pub(super) fn open(pre: &PluginPre<Guest>, limits: &Limits) -> wasmtime::Result<Self> {
-        let mut store = Guest::store(pre.instance_pre().component(), limits);
-        let plugin = pre.instantiate(&mut store).map_err(|error| {
+    pub(super) fn open(callable: &Callable, host: &Host) -> wasmtime::Result<Self> {
+        let mut store = Guest::store(callable.engine(), &host.limits);
+        let fuel = host.fuel.map(|given| Fuel { given, left: given });
+        if let Some(fuel) = fuel {
+            store.set_fuel(fuel.given)?;
+        }
+        let callee = callable.open(&mut store).map_err(|error| {
             if error.is::<PoolConcurrencyLimitError>() { error.context("no room for another instance") } else { error }
         })?;
         let memory_at_start = store.data().bounds.memory;
-        Ok(Self { store, plugin, calls: 0, memory_at_start })
+        Ok(Self { store, callee, calls: 0, memory_at_start, fuel })
     }
 
-    /// Calls into the guest. After an error the instance is not to be used again.
+    /// Calls into the guest. After an outer error the instance is not to be used again; an inner one is the guest's answer.
     pub(super) fn call<R>(
         &mut self,
         export: Export,
         limits: &Limits,
         device: Option<&Arc<DeviceCard>>,
-        run: impl FnOnce(&Plugin, &mut Store<Guest>) -> wasmtime::Result<R>,
-    ) -> Result<R, CallError> {
+        run: impl FnOnce(&Callee, &mut Store<Guest>, &Limits) -> wasmtime::Result<Result<R, CallError>>,
+    ) -> Result<Result<R, CallError>, CallError> {
         let guest = self.store.data_mut();
         guest.device = device.map(Arc::clone);
         guest.journal.clear();
-        guest.watch.restart();
+        guest.watch.restart(limits);
         self.store.set_epoch_deadline(1);
         self.calls = self.calls.saturating_add(1);
-        let answer = run(&self.plugin, &mut self.store);
+        let fuelled = self.fuel.map_or(Ok(()), |fuel| self.store.set_fuel(fuel.given));
+        let answer = fuelled.and_then(|()| run(&self.callee, &mut self.store, limits));
+        if let Some(fuel) = &mut self.fuel {
+            fuel.left = self.store.get_fuel().unwrap_or_default();
+        }
         let guest = self.store.data_mut();
         guest.device = None;
         answer.map_err(|error| faults::explain(&error, export, &guest.journal, limits))
+    }
+
+    /// Of the last call.
+    pub(super) fn cost(&self) -> Cost {
+        Cost { fuel: self.fuel.map(|fuel| fuel.given.saturating_sub(fuel.left)), memory_bytes: self.store.data().bounds.memory }
     }
 
     fn swap_journal(&mut self, other: &mut Journal) {

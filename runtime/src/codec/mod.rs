@@ -6,13 +6,16 @@
 //!
 //! ```text
 //! component bytes -> Host::load -> Arc<Codec>       admission.rs, cache.rs, tables.rs
-//! worker          -> Instances::decode / encode     instances.rs, guest.rs, convert.rs, faults.rs
+//! worker          -> Instances::decode / encode     instances.rs, guest.rs, faults.rs
+//! one call        -> callee.rs: the core module (direct/) or the component through wasmtime (wit.rs, convert.rs)
 //! Host            -> engine, epoch ticker           engine.rs, ticker.rs
 //! ```
 
 mod admission;
 mod cache;
+mod callee;
 mod convert;
+mod direct;
 mod engine;
 mod faults;
 mod guest;
@@ -82,6 +85,24 @@ pub enum Isolation {
     Fresh,
 }
 
+/// How a codec is called. Both ways give the same answers; the direct one costs a quarter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CallPath {
+    /// The functions of the core module that the component wraps are called by the canonical ABI.
+    Direct,
+    /// The component is called through wasmtime: it is more than a wrapper of one core module.
+    Component,
+}
+
+/// What one call cost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Cost {
+    /// Executed instructions, roughly, and the same on every machine; none where calls are not metered ([`Host::metered`]).
+    pub fuel: Option<u64>,
+    /// Linear memory of the instance after the call, bytes.
+    pub memory_bytes: usize,
+}
+
 /// Why a component was not admitted, or why the host does not start.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{code}: {cause}; {fix}")]
@@ -130,6 +151,8 @@ pub enum CallError {
         function: String,
         /// Panic text if the guest told one, else the trap.
         message: String,
+        /// The author's functions, innermost first, each with file and line where the host and the component can tell.
+        frames: Vec<String>,
     },
     /// The guest ran past its deadline; its instance was dropped.
     #[error("the codec ran for more than {deadline_ms} ms in {function}")]
@@ -138,6 +161,14 @@ pub enum CallError {
         function: String,
         /// The limit, milliseconds of processor time.
         deadline_ms: u64,
+    },
+    /// The guest used up its fuel, in a host that meters; its instance was dropped.
+    #[error("the codec used up {fuel} units of fuel in {function}")]
+    OutOfFuel {
+        /// The author's innermost function, demangled, and the export it was called from.
+        function: String,
+        /// What a call gets.
+        fuel: u64,
     },
     /// The payload or the answer passes a limit.
     #[error("{what}: {size} is more than the limit of {limit}")]

@@ -210,10 +210,10 @@ impl<'a> Death<'a> {
             CallError::Refused(fault) => {
                 Self { code: fault.kind.as_str(), detail: fault.detail.clone(), offset: fault.offset, function: None }
             }
-            CallError::Trap { function, message } => {
+            CallError::Trap { function, message, .. } => {
                 Self { code: "trap", detail: message.clone(), offset: None, function: Some(function) }
             }
-            CallError::Deadline { function, .. } => {
+            CallError::Deadline { function, .. } | CallError::OutOfFuel { function, .. } => {
                 Self { code: "deadline", detail: error.to_string(), offset: None, function: Some(function) }
             }
             CallError::TooLarge { .. } => Self { code: "too-large", detail: error.to_string(), offset: None, function: None },

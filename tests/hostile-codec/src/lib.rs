@@ -88,13 +88,15 @@ impl Guest for Hostile {
         }
     }
 
-    fn encode(downlink: Downlink, _origin: Origin) -> Result<Option<Vec<u8>>, CodecError> {
+    fn encode(downlink: Downlink, origin: Origin) -> Result<Option<Vec<u8>>, CodecError> {
         match downlink {
             Downlink::Command(command) if command.index == 0 => {
                 let open = matches!(command.fields.as_slice(), [Field { index: 0, value: Value::Boolean(true) }]);
                 let [high, low] = command.mid.to_be_bytes();
                 Ok(Some(vec![0x51, high, low, u8::from(open)]))
             }
+            // Says what it was given, down to the last parameter.
+            Downlink::Command(command) if command.index == 1 => Ok(Some(format!("{command:?} {origin:?}").into_bytes())),
             Downlink::Command(command) => {
                 Err(CodecError { kind: ErrorKind::UnknownCommand, detail: format!("no command {}", command.index), offset: None })
             }
