@@ -32,7 +32,7 @@ use crate::store::{Commit, Expect, Store, StoreError, Write};
 
 pub use census::Census;
 pub use edition::{ActiveCodec, ActiveProduct, Slot};
-pub use push::{Aim, Breaking, Content, Novelty, Push, Pushed};
+pub use push::{Aim, Breaking, Content, Missing, Novelty, Parcel, Push, Pushed};
 pub use switch::{How, Order, Switch};
 
 /// Most admissions at one time: each compiles on all cores, and traffic goes on beside it.
@@ -54,6 +54,12 @@ pub enum CatalogError {
     /// No such product.
     #[error("there is no product {0}")]
     NoProduct(ProductId),
+    /// No product of this name.
+    #[error("there is no product {0}")]
+    NoSuchKey(ProductKey),
+    /// A bare component says nothing of its product.
+    #[error("a bare component does not say which product it is for")]
+    Nameless,
     /// No such version.
     #[error("product {product} has no codec version {number}")]
     NoVersion {
