@@ -24,6 +24,7 @@ pub mod catalog;
 pub mod downlink;
 pub mod shard;
 pub mod uplink;
+pub mod watch;
 
 // northbound
 pub mod api;

@@ -4,6 +4,7 @@
 mod plugins;
 mod profiles;
 mod serve;
+mod ship;
 mod simulate;
 mod store;
 mod swaps;

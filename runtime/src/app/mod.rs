@@ -29,6 +29,7 @@ use crate::model::Secret;
 use crate::shard::{Router, Shards, ShardsConfig};
 use crate::store::{Commit, Store};
 use crate::transport::{Answers, CoapSocket};
+use crate::watch::Watch;
 use crate::webhook::Pusher;
 
 /// Jobs that may wait for one shard; more is silence, and the devices send again.
@@ -109,6 +110,11 @@ impl Gateway {
         let parts = Parts { store, catalog, desk, router, pusher };
         let mut tasks = JoinSet::new();
         tasks::sweep(&mut tasks, &parts, &stopping);
+        if let Some(folder) = &config.codec.watch_dir {
+            let watch = Watch::new(folder, Arc::clone(&parts.catalog), parts.store.clone(), clock::wall);
+            let watch = watch.with_context(|| format!("cannot use the folder codec.watch_dir, {}", folder.display()))?;
+            tasks::watch(&mut tasks, watch, stopping.clone());
+        }
         let routes = api::router(ApiState {
             store: parts.store.clone(),
             catalog: Arc::clone(&parts.catalog),

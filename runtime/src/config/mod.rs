@@ -96,6 +96,10 @@ pub struct Codec {
     pub isolation: Isolation,
     /// Retired codec versions, and candidates, that are kept of each product.
     pub keep_versions: usize,
+    /// `watch_dir`: a folder whose files are delivered; relative to the working directory. None = no folder is watched.
+    pub watch_dir: Option<PathBuf>,
+    /// Whether a package in that folder makes its product when there is none.
+    pub watch_create: bool,
 }
 
 /// Retransmission of what is sent to devices (RFC 7252 4.2, with the platforms' longer times).
@@ -182,6 +186,8 @@ impl Default for Config {
                 calls_per_instance: 10_000,
                 isolation: Isolation::Reused,
                 keep_versions: 5,
+                watch_dir: None,
+                watch_create: false,
             },
             downlink: Downlink { ack_timeout: Duration::from_secs(10), ack_random_factor: 1.5, max_retransmit: 3 },
             webhook: Webhook {
