@@ -27,6 +27,7 @@ pub mod redecode;
 pub mod shadow;
 pub mod shard;
 pub mod uplink;
+pub mod watch;
 
 // northbound
 pub mod api;

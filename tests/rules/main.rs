@@ -28,7 +28,7 @@ const LAYERS: &[Layer] = &[
     },
     Layer {
         name: "flows",
-        modules: &["catalog", "downlink", "shard", "uplink"],
+        modules: &["catalog", "downlink", "shard", "uplink", "watch"],
         also: &[
             ("downlink", "catalog"),
             ("downlink", "shard"),
@@ -39,6 +39,7 @@ const LAYERS: &[Layer] = &[
             ("uplink", "catalog"),
             ("uplink", "downlink"),
             ("uplink", "shard"),
+            ("watch", "catalog"),
         ],
     },
     Layer { name: "northbound", modules: &["api"], also: &[] },
@@ -67,7 +68,7 @@ const ONE_FOLDER: &[(&str, &[&str])] = &[
     ("axum", &["api"]),
     ("utoipa", &["api"]),
     ("coap_lite", &["coap"]),
-    ("reqwest", &["webhook"]),
+    ("reqwest", &["webhook", "cli"]),
     ("jsonschema", &["profile"]),
     ("zip", &["profile"]),
     ("socket2", &["transport"]),

@@ -10,3 +10,4 @@ mod registration;
 mod restart;
 mod uplinks;
 mod versions;
+mod watch;

@@ -11,6 +11,7 @@ use axum::response::{IntoResponse, Response};
 
 use super::Shared;
 use super::health::Snapshot;
+use crate::catalog::How;
 use crate::lwm2m;
 use crate::model::EventKind;
 use crate::store::Durability;
@@ -64,7 +65,7 @@ pub(super) async fn scrape(State(api): Shared) -> Response {
 }
 
 fn text(snapshot: &Snapshot, counts: &Counts<'_>) -> String {
-    let Snapshot { store, uplinks, .. } = snapshot;
+    let Snapshot { store, uplinks, codecs, .. } = snapshot;
     let mut page = Page::default();
     page.family("codecgate_build_info", "gauge", "The running version.");
     page.row(&[("version", env!("CARGO_PKG_VERSION"))], 1);
@@ -101,6 +102,19 @@ fn text(snapshot: &Snapshot, counts: &Counts<'_>) -> String {
     page.family("codecgate_events_total", "counter", "Events appended to the log, by kind.");
     for (kind, count) in counts.events {
         page.row(&[("kind", kind.as_str())], count);
+    }
+
+    page.family(
+        "codecgate_codec_versions",
+        "gauge",
+        "Codec versions in memory; draining = replaced, finishing calls; broken = cannot be loaded.",
+    );
+    for (state, count) in [("active", codecs.active), ("draining", codecs.draining), ("broken", codecs.broken)] {
+        page.row(&[("state", state)], count);
+    }
+    page.family("codecgate_codec_switches_total", "counter", "Codec versions put to work, by how.");
+    for (how, count) in How::ALL.iter().zip(codecs.switches) {
+        page.row(&[("how", how.as_str())], count);
     }
 
     page.family("codecgate_store_queued_commits", "gauge", "Commits waiting for the committer.");
@@ -188,6 +202,7 @@ fn escape(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::catalog::Census;
     use crate::shard::UplinkCounts;
     use crate::store::StoreHealth;
     use crate::webhook::Health;
@@ -201,6 +216,7 @@ mod tests {
             store: StoreHealth { durability: Durability::Durable, disk_bytes: 4_096, queued: 0, fatal: None },
             uplinks: UplinkCounts { received: 3, decoded: 2, dead_letter: 1, ..UplinkCounts::default() },
             subscriptions: vec![Health::default()],
+            codecs: Census { active: 2, draining: 1, switches: [4, 0, 1], ..Census::default() },
         };
         let mut latency_counts = [0; LATENCY_BOUNDS_MS.len() + 1];
         latency_counts[0] = 2;
@@ -219,6 +235,8 @@ mod tests {
             "codecgate_uplinks_total{outcome=\"dead-letter\"} 1",
             "codecgate_events_total{kind=\"report\"} 2",
             "codecgate_store_disk_bytes 4096",
+            "codecgate_codec_versions{state=\"draining\"} 1",
+            "codecgate_codec_switches_total{how=\"rollback\"} 1",
             "codecgate_api_answers_total{class=\"4xx\"} 1",
             "codecgate_store_failed 0",
             "codecgate_subscriptions{state=\"delivering\"} 1",

@@ -312,6 +312,12 @@ impl From<CatalogError> for Problem {
         let detail = error.to_string();
         match error {
             CatalogError::NoProduct(_) => Self::new(Code::NoProduct, detail),
+            CatalogError::NoSuchKey(_) => {
+                Self::new(Code::NoProduct, detail).hint("say create=true to make it from the package's profile")
+            }
+            CatalogError::Nameless => {
+                Self::new(Code::OtherProduct, detail).hint("PUT it to /api/v1/products/{id}/codec, or deliver a package")
+            }
             CatalogError::Exists(_) => {
                 Self::new(Code::ProductExists, detail).hint("change manufacturerId or model, or use the product that exists")
             }

@@ -31,6 +31,7 @@ use crate::shadow::{Shadow, ShadowThread};
 use crate::shard::{Router, Shards, ShardsConfig};
 use crate::store::{Commit, Store};
 use crate::transport::{Answers, CoapSocket};
+use crate::watch::Watch;
 use crate::webhook::Pusher;
 
 /// Jobs that may wait for one shard; more is silence, and the devices send again.
@@ -117,6 +118,11 @@ impl Gateway {
         tasks::sweep(&mut tasks, &parts, &stopping);
         if let Some(policy) = config.rollback_policy() {
             tasks::judge(&mut tasks, &parts.catalog, policy, stopping.clone());
+        }
+        if let Some(folder) = &config.codec.watch_dir {
+            let watch = Watch::new(folder, Arc::clone(&parts.catalog), parts.store.clone(), clock::wall);
+            let watch = watch.with_context(|| format!("cannot use the folder codec.watch_dir, {}", folder.display()))?;
+            tasks::watch(&mut tasks, watch, stopping.clone());
         }
         let routes = api::router(ApiState {
             store: parts.store.clone(),

@@ -12,6 +12,7 @@ use crate::api;
 use crate::breaker::Policy;
 use crate::catalog::Catalog;
 use crate::clock;
+use crate::watch::{LOOK, Watch};
 
 /// How often open commands are looked at without a hint: the precision of EXPIRED.
 const COMMAND_SWEEP: Duration = Duration::from_secs(2);
@@ -78,6 +79,23 @@ pub(super) fn judge(tasks: &mut JoinSet<&'static str>, catalog: &Arc<Catalog>, p
                 _ = tick.tick() => {}
             }
             catalog.judge_trials(policy, clock::wall()).await;
+        }
+    });
+}
+
+/// Delivers what is put into the watched folder.
+pub(super) fn watch(tasks: &mut JoinSet<&'static str>, mut watch: Watch, stopping: watch::Receiver<bool>) {
+    tasks.spawn(async move {
+        let mut tick = tokio::time::interval(LOOK);
+        tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let stop = asked(stopping);
+        tokio::pin!(stop);
+        loop {
+            tokio::select! {
+                () = &mut stop => return "the watched folder",
+                _ = tick.tick() => {}
+            }
+            watch.look().await;
         }
     });
 }

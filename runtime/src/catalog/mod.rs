@@ -39,7 +39,7 @@ use crate::store::{Commit, Expect, Store, StoreError, Write};
 pub use census::Census;
 pub use edition::{ActiveCodec, ActiveProduct, Slot};
 pub use pulse::{CallEnd, LATENCY_BOUNDS_US, Pulse, PulseView};
-pub use push::{Aim, Breaking, Content, Novelty, Push, Pushed};
+pub use push::{Aim, Breaking, Content, Missing, Novelty, Parcel, Push, Pushed};
 pub use sites::{Seen, Site, SiteView};
 pub use switch::{How, Order, Switch};
 
@@ -82,6 +82,12 @@ pub enum CatalogError {
     /// No such product.
     #[error("there is no product {0}")]
     NoProduct(ProductId),
+    /// No product of this name.
+    #[error("there is no product {0}")]
+    NoSuchKey(ProductKey),
+    /// A bare component says nothing of its product.
+    #[error("a bare component does not say which product it is for")]
+    Nameless,
     /// No such version.
     #[error("product {product} has no codec version {number}")]
     NoVersion {

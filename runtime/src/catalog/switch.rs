@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde_json::json;
 
 use super::edition::{as_of, short};
-use super::{Breaking, Catalog, CatalogError};
+use super::{Breaking, Catalog, CatalogError, Kept, Slot};
 use crate::model::{Actor, CodecVersion, DeviceId, EventKind, NewEvent, Product, ProductId, Timestamp, VersionNumber};
 use crate::profile::{Compatibility, Profile};
 use crate::store::{Commit, Expect, StoreError, Write};
@@ -153,7 +153,6 @@ impl Catalog {
         self.store.version(id, number)?.ok_or(CatalogError::NoVersion { product: id, number })
     }
 
-    /// The writes of a switch; the version must load before it is put to work.
     fn switch(
         &self,
         was: &Product,
@@ -163,16 +162,24 @@ impl Catalog {
         (how, order): (How, &Order),
         now: Timestamp,
     ) -> Result<Decision<Switch>, CatalogError> {
-        let product = as_of(product, &version);
-        let edition = self.build(product.clone(), Some(version.number))?;
-        if let super::Slot::Broken(why) = edition.codec {
-            return Err(CatalogError::Unloadable { number: version.number, why });
-        }
-        let product = Product { device_type: edition.profile.device_type().to_owned(), ..product };
-        let event = switched(was, &version, how, order, compatibility.breaking, now);
+        let (product, kept) = self.at_work(product, &version)?;
+        let event = switched(was, &version, (how, order), compatibility.breaking, now);
         let told = Switch { version, from: was.versions.active, changed: true, compatibility };
-        let kept = edition.codec().map(|active| Arc::clone(&active.codec));
         Ok(Decision::Do { product, writes: Vec::new(), event: Some((how, event)), kept, told })
+    }
+
+    /// The product with this version at work, if it loads; the codec stays loaded while the second part lives.
+    pub(super) fn at_work(&self, product: Product, version: &CodecVersion) -> Result<(Product, Kept), CatalogError> {
+        let product = as_of(product, version);
+        let edition = self.build(product.clone(), Some(version.number))?;
+        match edition.codec {
+            Slot::Active(active) => {
+                let device_type = edition.profile.device_type().to_owned();
+                Ok((Product { device_type, ..product }, Some(active.codec)))
+            }
+            Slot::Broken(why) => Err(CatalogError::Unloadable { number: version.number, why }),
+            Slot::Transparent => Ok((product, None)),
+        }
     }
 
     /// Reads, decides, commits; again when the product changed meanwhile. Then prunes, swaps, and removes what nobody needs.
@@ -239,7 +246,7 @@ pub(super) enum Decision<T> {
         /// The version at work changes with it.
         event: Option<(How, NewEvent)>,
         /// Not to be loaded twice.
-        kept: super::Kept,
+        kept: Kept,
         /// For the caller.
         told: T,
     },
@@ -257,7 +264,13 @@ impl<T> Decision<T> {
 }
 
 /// The event of a switch.
-pub(super) fn switched(was: &Product, to: &CodecVersion, how: How, order: &Order, breaking: bool, now: Timestamp) -> NewEvent {
+pub(super) fn switched(
+    was: &Product,
+    to: &CodecVersion,
+    (how, order): (How, &Order),
+    breaking: bool,
+    now: Timestamp,
+) -> NewEvent {
     let from = was.versions.active.map(|number| {
         let profile = blake3::hash(was.profile.as_bytes()).to_hex();
         json!({ "version": number, "codec": was.codec.as_deref().map(short), "profile": short(&profile) })

@@ -28,21 +28,21 @@ pub(super) fn known() -> Vec<String> {
 fn root(top: &Section<'_>) -> Config {
     let default = Config::default();
     Config {
-        data_dir: folder(top, default.data_dir),
+        data_dir: folder(top, "data_dir").unwrap_or(default.data_dir),
         workers: top.count("workers", 1..=1_024, default.workers),
         coap: coap(&top.section("coap"), &default.coap),
         http: http(&top.section("http"), default.http),
         store: store(&top.section("store"), &default.store),
-        codec: codec(&top.section("codec"), &default.codec),
+        codec: codec(&top.section("codec"), default.codec),
         downlink: downlink(&top.section("downlink"), &default.downlink),
         webhook: webhook(&top.section("webhook"), &default.webhook),
         log: log(&top.section("log"), default.log),
     }
 }
 
-fn folder(top: &Section<'_>, default: PathBuf) -> PathBuf {
+fn folder(section: &Section<'_>, name: &str) -> Option<PathBuf> {
     let check = |text: &str| if text.is_empty() { Err("the name of a folder".to_owned()) } else { Ok(PathBuf::from(text)) };
-    top.text("data_dir", "the name of a folder", check).unwrap_or(default)
+    section.text(name, "the name of a folder", check)
 }
 
 fn coap(section: &Section<'_>, default: &Coap) -> Coap {
@@ -69,7 +69,7 @@ fn store(section: &Section<'_>, default: &Store) -> Store {
     }
 }
 
-fn codec(section: &Section<'_>, default: &Codec) -> Codec {
+fn codec(section: &Section<'_>, default: Codec) -> Codec {
     let isolation = [("reused", Isolation::Reused), ("fresh", Isolation::Fresh)];
     Codec {
         memory_mib: section.count("memory_mib", 1..=1_024, default.memory_mib),
@@ -88,6 +88,8 @@ fn codec(section: &Section<'_>, default: &Codec) -> Codec {
         rollback_uplinks: section.count("rollback_uplinks", 1..=1_000_000_000, default.rollback_uplinks),
         rollback_margin_percent: section.count("rollback_margin_percent", 0..=100, default.rollback_margin_percent),
         shadow: section.flag("shadow", default.shadow),
+        watch_dir: folder(section, "watch_dir").or(default.watch_dir),
+        watch_create: section.flag("watch_create", default.watch_create),
     }
 }
 

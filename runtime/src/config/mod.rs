@@ -112,6 +112,10 @@ pub struct Codec {
     pub rollback_margin_percent: u32,
     /// Whether candidates decode live traffic beside the version at work.
     pub shadow: bool,
+    /// `watch_dir`: a folder whose files are delivered; relative to the working directory. None = no folder is watched.
+    pub watch_dir: Option<PathBuf>,
+    /// Whether a package in that folder makes its product when there is none.
+    pub watch_create: bool,
 }
 
 /// Retransmission of what is sent to devices (RFC 7252 4.2, with the platforms' longer times).
@@ -205,6 +209,8 @@ impl Default for Config {
                 rollback_uplinks: 100,
                 rollback_margin_percent: 10,
                 shadow: true,
+                watch_dir: None,
+                watch_create: false,
             },
             downlink: Downlink { ack_timeout: Duration::from_secs(10), ack_random_factor: 1.5, max_retransmit: 3 },
             webhook: Webhook {
