@@ -62,6 +62,19 @@ pub fn hostile_component() -> Vec<u8> {
     component_of(&root().join("tests/hostile-codec"))
 }
 
+/// The same codec with a `decode` that does something else with every payload: `trap`, `deaf` (refuses), `more` (adds 1,000).
+///
+/// # Panics
+/// When it does not build, or has no such place.
+#[must_use]
+pub fn hostile_variant(mode: &str) -> Vec<u8> {
+    let mut component = hostile_component();
+    let place = b"decode-mode:";
+    let at = component.windows(place.len()).position(|window| window == place).expect("the codec can be told");
+    component[at + place.len()..][..4].copy_from_slice(&mode.as_bytes()[..4]);
+    component
+}
+
 fn component_of(folder: &Path) -> Vec<u8> {
     static ONE_AT_A_TIME: OnceLock<std::sync::Mutex<()>> = OnceLock::new();
     let _turn = ONE_AT_A_TIME.get_or_init(Default::default).lock();

@@ -5,6 +5,7 @@ mod api;
 mod codecs;
 mod commands;
 mod faq;
+mod lifecycle;
 mod push;
 mod registration;
 mod restart;

@@ -87,6 +87,8 @@ pub(super) struct SubscriptionsView {
 pub(super) struct CodecsView {
     /// Those at work.
     active: usize,
+    /// Those of them that trapped or ran on too often: uplinks are kept without calling them, until a probe succeeds.
+    degraded: usize,
     /// Products whose codec could not be loaded: their uplinks become dead letters until another version is put to work.
     broken: usize,
     /// Those that were replaced and still finish calls that began with them.
@@ -170,7 +172,12 @@ impl From<Snapshot> for HealthView {
                 balanced: uplinks.received == ended + uplinks.in_progress,
             },
             subscriptions,
-            codecs: CodecsView { active: codecs.active, broken: codecs.broken, draining: codecs.draining },
+            codecs: CodecsView {
+                active: codecs.active,
+                degraded: codecs.degraded,
+                broken: codecs.broken,
+                draining: codecs.draining,
+            },
         }
     }
 }
@@ -196,7 +203,7 @@ mod tests {
         let fatal = fatal.map(str::to_owned);
         let store = StoreHealth { durability: Durability::Relaxed, disk_bytes: 1, queued: 2, fatal };
         let subscriptions = vec![Health { state: Activity::Paused, waiting: 7, ..Health::default() }];
-        let codecs = Census { active: 3, broken: 1, ..Census::default() };
+        let codecs = Census { active: 3, degraded: 1, broken: 1, ..Census::default() };
         Snapshot { store, uplinks, subscriptions, codecs }
     }
 
@@ -208,7 +215,7 @@ mod tests {
         assert_eq!(view["store"]["durability"], "relaxed");
         assert_eq!(view["uplinks"]["balanced"], true);
         assert_eq!(view["subscriptions"], serde_json::json!({"total": 1, "retrying": 0, "paused": 1, "waiting": 7}));
-        assert_eq!(view["codecs"], serde_json::json!({"active": 3, "broken": 1, "draining": 0}));
+        assert_eq!(view["codecs"], serde_json::json!({"active": 3, "degraded": 1, "broken": 1, "draining": 0}));
         let lost = UplinkCounts { received: 16, ..counts };
         assert!(!HealthView::from(snapshot(None, lost)).uplinks.balanced);
         assert_eq!(HealthView::from(snapshot(Some("disk"), counts)).status, Status::Failed);

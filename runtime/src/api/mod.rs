@@ -4,11 +4,13 @@
 //! or of how events are pushed; reads no clock but the one it is given; opens no socket (the caller serves the router).
 //! Every refusal is a `problem::Problem`; `problem` is the one place that maps errors to HTTP.
 
+mod codec_metrics;
 mod codecs;
 mod commands;
 mod devices;
 mod events;
 mod extract;
+mod generations;
 mod health;
 mod keys;
 mod metrics;
@@ -16,8 +18,10 @@ mod openapi;
 mod problem;
 mod products;
 mod receiver;
+mod redecode;
 mod serve;
 mod subscriptions;
+mod trials;
 mod uplinks;
 
 use std::sync::Arc;
@@ -145,6 +149,9 @@ pub fn router(state: ApiState) -> axum::Router {
         .route("/api/v1/products/{id}/codec/versions", get(codecs::list_versions))
         .route("/api/v1/products/{id}/codec/versions/{number}", get(codecs::show_version))
         .route("/api/v1/products/{id}/codec/versions/{number}/activate", post(codecs::activate_version))
+        .route("/api/v1/products/{id}/codec/versions/{number}/shadow", get(trials::show_shadow))
+        .route("/api/v1/products/{id}/codec/versions/{number}/calls", get(trials::show_calls))
+        .route("/api/v1/products/{id}/redecode", post(redecode::redecode))
         .route("/api/v1/devices", get(devices::list_devices).post(devices::create_device))
         .route("/api/v1/devices/{id}", get(devices::show_device).delete(devices::delete_device))
         .route("/api/v1/devices/{id}/uplinks", get(uplinks::list_uplinks))

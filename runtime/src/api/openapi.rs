@@ -11,7 +11,7 @@ use utoipa::openapi::{
 use utoipa::{Modify, OpenApi, PartialSchema, ToSchema};
 
 use super::problem::{Code, ProblemBody};
-use super::{codecs, commands, devices, events, health, metrics, products, subscriptions, uplinks};
+use super::{codecs, commands, devices, events, health, metrics, products, redecode, subscriptions, trials, uplinks};
 use crate::model::{CommandState, EndpointFormat, EventKind, PowerMode, VersionState};
 use crate::profile::{Change, ChangeKind, Compatibility, Mistake, Severity};
 use crate::webhook::Activity;
@@ -39,6 +39,9 @@ pub fn document() -> String {
         codecs::show_version,
         codecs::activate_version,
         codecs::roll_back,
+        trials::show_shadow,
+        trials::show_calls,
+        redecode::redecode,
         devices::list_devices,
         devices::create_device,
         devices::show_device,

@@ -12,6 +12,7 @@ use crate::catalog::CatalogError;
 use crate::codec::Refusal;
 use crate::downlink::CommandError;
 use crate::profile::{Change, Mistake, Severity};
+use crate::redecode::RedecodeError;
 use crate::store::StoreError;
 
 /// Why the API refuses. Codes are stable: E40xx the request, E41xx the key, E42xx no such thing, E43xx the state of things,
@@ -43,6 +44,8 @@ pub(super) enum Code {
     Breaking,
     NothingToRollBack,
     Unloadable,
+    NoShadow,
+    Redecoding,
     Shape,
     Profile,
     CodecMismatch,
@@ -60,7 +63,7 @@ pub(super) enum Code {
 
 impl Code {
     /// All, in the order of their texts.
-    pub(super) const ALL: [Self; 38] = [
+    pub(super) const ALL: [Self; 40] = [
         Self::BadPath,
         Self::BadQuery,
         Self::BadHeader,
@@ -86,6 +89,8 @@ impl Code {
         Self::Breaking,
         Self::NothingToRollBack,
         Self::Unloadable,
+        Self::NoShadow,
+        Self::Redecoding,
         Self::Shape,
         Self::Profile,
         Self::CodecMismatch,
@@ -129,6 +134,8 @@ impl Code {
             Self::Breaking => ("E4307", StatusCode::CONFLICT, "The profile breaks what applications may rely on"),
             Self::NothingToRollBack => ("E4308", StatusCode::CONFLICT, "There is no earlier codec version"),
             Self::Unloadable => ("E4309", StatusCode::CONFLICT, "The codec version cannot be loaded"),
+            Self::NoShadow => ("E4310", StatusCode::CONFLICT, "The codec version is not tried"),
+            Self::Redecoding => ("E4311", StatusCode::CONFLICT, "The uplinks are being decoded again already"),
             Self::Shape => ("E4401", StatusCode::UNPROCESSABLE_ENTITY, "The body has not the expected shape"),
             Self::Profile => ("E4402", StatusCode::UNPROCESSABLE_ENTITY, "The profile has mistakes"),
             Self::CodecMismatch => ("E4403", StatusCode::UNPROCESSABLE_ENTITY, "The codec does not fit the profile"),
@@ -304,6 +311,18 @@ impl From<Refusal> for Problem {
         problem.body.title = "The codec was not admitted";
         problem.body.code = refusal.code;
         problem
+    }
+}
+
+impl From<RedecodeError> for Problem {
+    fn from(error: RedecodeError) -> Self {
+        let detail = error.to_string();
+        match error {
+            RedecodeError::Busy(_) => Self::new(Code::Redecoding, detail).hint("ask again when it is done"),
+            RedecodeError::NoCodec(_) => Self::new(Code::NoCodec, detail).hint("name a version, or put one to work"),
+            RedecodeError::Catalog(error) => error.into(),
+            RedecodeError::Store(error) => error.into(),
+        }
     }
 }
 

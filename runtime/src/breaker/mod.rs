@@ -75,9 +75,13 @@ pub struct Breaker {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
     Closed,
-    Open { until: u64 },
+    Open {
+        until: u64,
+    },
     /// A probe is under way; one that was not heard of until then is taken for lost.
-    Probing { until: u64 },
+    Probing {
+        until: u64,
+    },
 }
 
 impl Breaker {

@@ -22,10 +22,7 @@ impl Score {
     /// What came after an earlier score of the same version.
     #[must_use]
     pub fn since(self, earlier: Self) -> Self {
-        Self {
-            uplinks: self.uplinks.saturating_sub(earlier.uplinks),
-            failed: self.failed.saturating_sub(earlier.failed),
-        }
+        Self { uplinks: self.uplinks.saturating_sub(earlier.uplinks), failed: self.failed.saturating_sub(earlier.failed) }
     }
 
     /// Percent of failures, rounded down; none = 0.

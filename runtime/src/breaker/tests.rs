@@ -135,7 +135,8 @@ fn act() -> impl Strategy<Value = Act> {
     prop_oneof![
         (0..80_u64).prop_map(Act::Wait),
         Just(Act::Ask),
-        (any::<usize>(), prop_oneof![Just(Ending::Fine), Just(Ending::Fault)]).prop_map(|(which, ending)| Act::End(which, ending)),
+        (any::<usize>(), prop_oneof![Just(Ending::Fine), Just(Ending::Fault)])
+            .prop_map(|(which, ending)| Act::End(which, ending)),
     ]
 }
 

@@ -12,6 +12,8 @@ pub struct Census {
     pub products: usize,
     /// Versions at work.
     pub active: usize,
+    /// Those of them that are left alone because they trapped or ran on too often.
+    pub degraded: usize,
     /// Products whose codec could not be loaded.
     pub broken: usize,
     /// Versions that were replaced and still finish calls that began with them.
@@ -52,6 +54,7 @@ impl Catalog {
         Census {
             products: table.len(),
             active: count(|slot| matches!(slot, Slot::Active(_))),
+            degraded: count(|slot| matches!(slot, Slot::Active(codec) if codec.pulse.view().degraded)),
             broken: count(|slot| matches!(slot, Slot::Broken(_))),
             draining: replaced.len(),
             switches: self.census.switches.each_ref().map(|counter| counter.load(Ordering::Relaxed)),

@@ -3,11 +3,11 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
+use super::ShadowRuns;
 use super::pulse::Pulse;
 use super::{Catalog, CatalogError, Table, first};
 use crate::clock;
 use crate::codec::Codec;
-use super::ShadowRuns;
 use crate::model::{CodecVersion, Product, VersionNumber, VersionState};
 use crate::profile::{Plan, Profile};
 use crate::store::StoreError;

@@ -265,13 +265,6 @@ impl Catalog {
         known.filter_map(|((id, number), pulse)| Some((table.get(&id)?.product.key.clone(), number, pulse.view()))).collect()
     }
 
-    /// Products whose codec is left alone at this moment.
-    #[must_use]
-    pub fn degraded(&self) -> usize {
-        let table = self.active.load();
-        table.values().filter_map(|product| product.codec()).filter(|codec| codec.pulse.view().degraded).count()
-    }
-
     /// Rebuilds one product from the store and swaps it in; `how` = another version is at work now.
     fn refresh(&self, id: ProductId, how: Option<How>) -> Result<(), CatalogError> {
         let _one_at_a_time = self.refreshing.lock().unwrap_or_else(PoisonError::into_inner);

@@ -53,7 +53,8 @@ pub(super) fn work(
     let own = Made::of(&format!("{{{}}}", edition.provenance));
     let report = Report { version: edition.version, ..Report::default() };
     let instances = Instances::new(Arc::clone(host));
-    let mut piece = Piece { store, edition, codec, request, now, own, instances, cards: HashMap::new(), report, batch: Vec::new() };
+    let mut piece =
+        Piece { store, edition, codec, request, now, own, instances, cards: HashMap::new(), report, batch: Vec::new() };
     piece.run()?;
     Ok(piece.report)
 }

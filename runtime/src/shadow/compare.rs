@@ -59,7 +59,9 @@ fn descend(step: &str, from: Option<&Value>, to: Option<&Value>, path: &mut Stri
 
 fn same(from: &Value, to: &Value) -> bool {
     match (from, to) {
-        (Value::Number(from), Value::Number(to)) => from == to || (from.as_f64() == to.as_f64() && (from.is_f64() || to.is_f64())),
+        (Value::Number(from), Value::Number(to)) => {
+            from == to || (from.as_f64() == to.as_f64() && (from.is_f64() || to.is_f64()))
+        }
         _ => from == to,
     }
 }

@@ -108,8 +108,7 @@ impl Shadow {
     #[must_use]
     pub fn counts(&self) -> Vec<(ProductId, VersionNumber, [u64; Finding::ALL.len()], u64)> {
         let runs = self.board.lock();
-        let mut counts: Vec<_> =
-            runs.iter().map(|(product, run)| (*product, run.candidate, run.findings, run.dropped)).collect();
+        let mut counts: Vec<_> = runs.iter().map(|(product, run)| (*product, run.candidate, run.findings, run.dropped)).collect();
         counts.sort_by_key(|(product, ..)| *product);
         counts
     }

@@ -32,11 +32,9 @@ impl Death {
         let bare = |code, detail| Self { code, detail, offset: None, function: None, frames: Arc::default() };
         match error {
             CallError::Refused(fault) => Self { offset: fault.offset, ..bare(fault.kind.as_str(), fault.detail.clone()) },
-            CallError::Trap { function, message, frames } => Self {
-                function: Some(function.clone()),
-                frames: frames.clone().into(),
-                ..bare("trap", message.clone())
-            },
+            CallError::Trap { function, message, frames } => {
+                Self { function: Some(function.clone()), frames: frames.clone().into(), ..bare("trap", message.clone()) }
+            }
             CallError::Deadline { function, .. } | CallError::OutOfFuel { function, .. } => {
                 Self { function: Some(function.clone()), ..bare("deadline", error.to_string()) }
             }

@@ -156,7 +156,8 @@ fn changed(
             EventKind::CodecRecovered
         }
     };
-    let mut body = json!({ "version": version, "codec": active.codec.digest().get(..16), "endpoint": sender.card.endpoint.as_str() });
+    let mut body =
+        json!({ "version": version, "codec": active.codec.digest().get(..16), "endpoint": sender.card.endpoint.as_str() });
     if let (Some(error), Some(members)) = (error, body.as_object_mut()) {
         members.insert("faults".to_owned(), settings.faults.into());
         members.insert("windowMs".to_owned(), settings.window_ms.into());
@@ -198,7 +199,8 @@ fn write_messages(
     (now, trace): (Timestamp, u64),
     mut find: impl FnMut(u16) -> Option<Versioned<Command>>,
 ) -> Result<Outcome, String> {
-    let mut outcome = Outcome { end: End::Decoded, events: Vec::new(), answered: Vec::new(), has_more: false, ack: None, wonder: None };
+    let mut outcome =
+        Outcome { end: End::Decoded, events: Vec::new(), answered: Vec::new(), has_more: false, ack: None, wonder: None };
     let mut raw = Some(payload.to_vec());
     let provenance = &sender.product.provenance;
     for (kind, event_kind) in [(ReportKind::Report, EventKind::Report), (ReportKind::Event, EventKind::EventReport)] {
@@ -269,5 +271,6 @@ fn pass_on_log(instances: &mut Instances, sender: Sender<'_>, call: &str) -> Vec
     }
     if dropped > 0 {
         tracing::warn!(target: "codec", endpoint = %sender.card.endpoint, dropped, "the codec logged more lines than a call may");
-    }    lines
+    }
+    lines
 }
