@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use codecgate::codec::{CallError, Host, Instances, Isolation, Limits};
+use codecgate::codec::{CallError, Codec, Host, Instances, Isolation, Limits};
 use codecgate::model::{CodecFault, Downlink, FaultKind, Field, Message, Origin, Value};
 
 use super::{COMPONENT, both, card, frame, host};
@@ -285,4 +285,23 @@ fn a_trap_tells_the_author_s_functions() {
         CallError::Trap { frames, .. } => assert_eq!(frames[0], "hostile_codec::deep_inside::parse", "{frames:?}"),
         other => panic!("{other}"),
     });
+}
+
+#[test]
+fn components_around_one_core_module_share_its_instances() {
+    let host = host(Limits::default());
+    // A custom section, `x`, that nothing reads: another component, the same code.
+    let twin = [COMPONENT.as_slice(), &[0, 2, 1, b'x']].concat();
+    let (first, second) = (host.load(&COMPONENT).unwrap(), host.load(&twin).unwrap());
+    assert_ne!(first.digest(), second.digest());
+    let mut instances = Instances::new(Arc::clone(&host));
+    let mut count = |codec: &Arc<Codec>| match instances.decode(codec, &card(), &[0x0a], &Origin::app_data(0)).unwrap().remove(0)
+    {
+        Message::Report(mut report) => report.fields.remove(0).value,
+        Message::Response(_) => panic!("a report is expected"),
+    };
+    assert_eq!([count(&first), count(&second), count(&first)], [1, 2, 3].map(Value::Integer));
+    drop((first, second));
+    let again = host.load(&COMPONENT).unwrap();
+    assert_eq!(count(&again), Value::Integer(1), "nothing of it outlives the last codec");
 }
