@@ -3,11 +3,11 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Instant;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use codecgate_tests::{Api, Binary, RawDevice, component, eventually, meter, variant};
 use serde_json::{Value, json};
+use tokio::task::JoinSet;
 
 use super::PROGRAM;
 use super::store::{ANY, prepare};
@@ -19,44 +19,54 @@ const VERSIONS: u32 = 4;
 /// Instances, compiled code and plans of 150 leaked versions would be several times as much.
 const GROWTH_MIB: u64 = 48;
 
+/// What was before what, over all devices and the switches: a count instead of a clock.
+#[derive(Clone, Default)]
+struct Order(Arc<AtomicU64>);
+
+impl Order {
+    fn next(&self) -> u64 {
+        self.0.fetch_add(1, Ordering::SeqCst)
+    }
+}
+
 /// An uplink as its device saw it.
 struct Sent {
     litres: u32,
-    begin: Instant,
-    end: Instant,
+    begin: u64,
+    end: u64,
 }
 
 /// A device that reports until it is told to stop.
-async fn drive(mut device: RawDevice, stop: Arc<AtomicBool>) -> (RawDevice, Vec<Sent>) {
+async fn drive(mut device: RawDevice, order: Order, stop: Arc<AtomicBool>) -> (RawDevice, Vec<Sent>) {
     let mut all = Vec::new();
     for litres in 1.. {
         if stop.load(Ordering::Relaxed) {
             break;
         }
-        let begin = Instant::now();
+        let begin = order.next();
         device.report(&meter::frame(litres)).await;
-        all.push(Sent { litres, begin, end: Instant::now() });
+        all.push(Sent { litres, begin, end: order.next() });
     }
     (device, all)
 }
 
-/// A version was at work from some moment after `begin` until some moment before the next one's `done`.
+/// A version was at work from some moment after its `begin` until some moment before the next one's `done`.
 struct Turn {
     version: u64,
-    begin: Instant,
-    done: Instant,
+    begin: u64,
+    done: u64,
 }
 
 /// Switches on and on; gives the turns, and the memory of the process after a quarter of them and at the end.
-async fn switch(binary: &Binary, product: u64, begin: Instant) -> (Vec<Turn>, u64, u64) {
+async fn switch(binary: &Binary, product: u64, order: &Order) -> (Vec<Turn>, u64, u64) {
     let base = format!("/api/v1/products/{product}/codec");
-    let mut turns = vec![Turn { version: 1, begin, done: begin }];
+    let mut turns = vec![Turn { version: 1, begin: 0, done: 0 }];
     let mut early = 0;
     for swap in 0..SWAPS {
         if swap == SWAPS / 4 {
             early = binary.resident_mib();
         }
-        let begin = Instant::now();
+        let begin = order.next();
         // Every fifth switch takes the last one back.
         let path = match swap % 5 {
             4 => format!("{base}/rollback"),
@@ -64,7 +74,7 @@ async fn switch(binary: &Binary, product: u64, begin: Instant) -> (Vec<Turn>, u6
         };
         let switched = binary.api().post(&path, &Value::Null).await.expect(200);
         assert_eq!(switched["changed"], true, "{path}: {switched}");
-        turns.push(Turn { version: switched["activeVersion"].as_u64().unwrap(), begin, done: Instant::now() });
+        turns.push(Turn { version: switched["activeVersion"].as_u64().unwrap(), begin, done: order.next() });
     }
     (turns, early, binary.resident_mib())
 }
@@ -88,7 +98,7 @@ async fn stored(api: &Api, device: u64) -> Vec<(u32, u64)> {
 }
 
 fn metric(page: &str, name: &str) -> u64 {
-    let line = page.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_else(|| panic!("no {name} in\n{page}"));
+    let line = page.lines().find_map(|line| line.strip_prefix(name)).unwrap();
     line.trim().parse().unwrap()
 }
 
@@ -102,33 +112,34 @@ async fn two_hundred_switches_under_load_lose_nothing_and_leave_nothing_behind()
         let path = format!("/api/v1/products/{product}/codec?candidate=true");
         api.put(&path, variant(&component("water-meter"), number), "application/wasm").await.expect(200);
     }
-    let begin = Instant::now();
-    let (stop, mut tasks, mut ids) = (Arc::new(AtomicBool::new(false)), Vec::new(), Vec::new());
+    let order = Order::default();
+    let (stop, mut tasks) = (Arc::new(AtomicBool::new(false)), JoinSet::new());
     for index in 0..DEVICES {
         let endpoint = format!("meter-{index}");
         let body = json!({ "endpoint": endpoint, "productId": product });
-        ids.push(api.post("/api/v1/devices", &body).await.expect(201)["id"].as_u64().unwrap());
+        let id = api.post("/api/v1/devices", &body).await.expect(201)["id"].as_u64().unwrap();
         let device = RawDevice::registered(binary.coap_addr(), &endpoint).await;
-        tasks.push(tokio::spawn(drive(device, Arc::clone(&stop))));
+        let driven = drive(device, order.clone(), Arc::clone(&stop));
+        tasks.spawn(async move { (id, driven.await) });
     }
-    let (turns, early, late) = switch(&binary, product, begin).await;
+    let (turns, early, late) = switch(&binary, product, &order).await;
     stop.store(true, Ordering::Relaxed);
 
     // The moments between which each version may have decoded.
-    let mut windows: HashMap<u64, Vec<(Instant, Option<Instant>)>> = HashMap::new();
-    for (turn, next) in turns.iter().zip(turns.iter().skip(1).map(Some).chain([None])) {
-        windows.entry(turn.version).or_default().push((turn.begin, next.map(|next| next.done)));
+    let mut windows: HashMap<u64, Vec<(u64, u64)>> = HashMap::new();
+    for (turn, next) in turns.iter().zip(turns.iter().skip(1).map(|next| next.done).chain([u64::MAX])) {
+        windows.entry(turn.version).or_default().push((turn.begin, next));
     }
     let (mut count, mut by_version) = (0, HashMap::new());
-    for (task, id) in tasks.into_iter().zip(ids) {
-        let (device, sent) = task.await.unwrap();
+    while let Some(ended) = tasks.join_next().await {
+        let (id, (device, sent)) = ended.unwrap();
         assert_eq!(device.answered_twice(), 0);
         let mut stored = stored(api, id).await;
         stored.sort_unstable();
         let litres: Vec<u32> = stored.iter().map(|(litres, _)| *litres).collect();
         assert_eq!(litres, sent.iter().map(|sent| sent.litres).collect::<Vec<_>>(), "each is stored once");
         for ((_, version), sent) in stored.iter().zip(&sent) {
-            let fits = |(begin, end): &(Instant, Option<Instant>)| *begin <= sent.end && end.is_none_or(|end| sent.begin <= end);
+            let fits = |(begin, end): &(u64, u64)| *begin <= sent.end && sent.begin <= *end;
             assert!(windows[version].iter().any(fits), "{} was decoded by {version}, which was not at work", sent.litres);
             *by_version.entry(*version).or_insert(0) += 1;
         }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use codecgate::codec::{CallError, Host, Instances, Isolation, Limits};
+use codecgate::codec::{CallError, Codec, Host, Instances, Isolation, Limits};
 use codecgate::model::{CodecFault, Downlink, FaultKind, Field, Message, Origin, Value};
 
 use super::{COMPONENT, both, card, frame, host};
@@ -79,7 +79,12 @@ fn an_endless_recursion_is_called_one() {
 
 #[test]
 fn an_answer_past_the_host_s_patience_is_refused_before_it_is_copied() {
-    check(&[0x0b], |error| matches!(error, CallError::TooLarge { what: "answer", limit: 1_048_576, .. }));
+    // Time enough to make it: 300,000 values take the guest some 8 ms of a quiet machine.
+    both(Limits { deadline_ms: 1_000, ..Limits::default() }, |bench| {
+        let error = bench.decode(&[0x0b]).unwrap_err();
+        assert!(matches!(error, CallError::TooLarge { what: "answer", limit: 1_048_576, .. }), "{error}");
+        assert_eq!(bench.count(), Value::Integer(1), "the instance was dropped");
+    });
 }
 
 #[test]
@@ -285,4 +290,23 @@ fn a_trap_tells_the_author_s_functions() {
         CallError::Trap { frames, .. } => assert_eq!(frames[0], "hostile_codec::deep_inside::parse", "{frames:?}"),
         other => panic!("{other}"),
     });
+}
+
+#[test]
+fn components_around_one_core_module_share_its_instances() {
+    let host = host(Limits::default());
+    // A custom section, `x`, that nothing reads: another component, the same code.
+    let twin = [COMPONENT.as_slice(), &[0, 2, 1, b'x']].concat();
+    let (first, second) = (host.load(&COMPONENT).unwrap(), host.load(&twin).unwrap());
+    assert_ne!(first.digest(), second.digest());
+    let mut instances = Instances::new(Arc::clone(&host));
+    let mut count = |codec: &Arc<Codec>| match instances.decode(codec, &card(), &[0x0a], &Origin::app_data(0)).unwrap().remove(0)
+    {
+        Message::Report(mut report) => report.fields.remove(0).value,
+        Message::Response(_) => panic!("a report is expected"),
+    };
+    assert_eq!([count(&first), count(&second), count(&first)], [1, 2, 3].map(Value::Integer));
+    drop((first, second));
+    let again = host.load(&COMPONENT).unwrap();
+    assert_eq!(count(&again), Value::Integer(1), "nothing of it outlives the last codec");
 }

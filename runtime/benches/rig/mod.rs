@@ -29,13 +29,53 @@ pub(crate) fn water_meter() -> Vec<u8> {
     std::fs::read(built.unwrap()).unwrap()
 }
 
-/// The same code under another digest: a section that nothing reads is added (WebAssembly core, custom sections).
-pub(crate) fn variant(component: &[u8], number: u32) -> Vec<u8> {
-    let mut variant = component.to_vec();
-    variant.extend([0, 10, 5]);
-    variant.extend(b"bench");
-    variant.extend(number.to_be_bytes());
+/// Whether the variants of a component wrap one core module, whose code and instances they then share.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Code {
+    Shared,
+    Own,
+}
+
+/// The same component under another digest: a custom section that nothing reads is added, outside or inside its first core
+/// module (WebAssembly core specification 5.5.3).
+pub(crate) fn variant(component: &[u8], number: u32, code: Code) -> Vec<u8> {
+    let extra = [&[0, 10, 5][..], b"bench", &number.to_be_bytes()[1..], &[0]].concat();
+    if code == Code::Shared {
+        return [component, &extra].concat();
+    }
+    let (mut at, mut variant) = (8, component[..8].to_vec());
+    let mut added = false;
+    while at < component.len() {
+        let id = component[at];
+        let (length, start) = leb(component, at + 1);
+        let end = start + length;
+        let own: &[u8] = if id == 1 && !added { &extra } else { &[] };
+        added |= id == 1;
+        variant.push(id);
+        let mut rest = length + own.len();
+        while rest > 0x7f {
+            variant.push(u8::try_from(rest & 0x7f).unwrap() | 0x80);
+            rest >>= 7;
+        }
+        variant.push(u8::try_from(rest).unwrap());
+        variant.extend(&component[start..end]);
+        variant.extend(own);
+        at = end;
+    }
     variant
+}
+
+/// A LEB128 number and where it ends.
+fn leb(bytes: &[u8], mut at: usize) -> (usize, usize) {
+    let (mut number, mut shift) = (0, 0);
+    loop {
+        number |= usize::from(bytes[at] & 0x7f) << shift;
+        at += 1;
+        if bytes[at - 1] & 0x80 == 0 {
+            return (number, at);
+        }
+        shift += 7;
+    }
 }
 
 /// A gateway on a free port with its own data folder.

@@ -73,7 +73,9 @@ async fn run(plan: Plan) {
         memory::section(&gateway, product, plan.idle).await;
     }
     if plan.wants("products") {
-        products::section(&mut devices, &component, plan.products, (plan.rounds, plan.round / 2)).await;
+        for code in [rig::Code::Shared, rig::Code::Own] {
+            products::section(&mut devices, &component, (plan.products, code), (plan.rounds, plan.round / 2)).await;
+        }
     }
     gateway.stop().await.unwrap();
 }

@@ -15,7 +15,7 @@ pub(super) async fn section(gateway: &Gateway, product: ProductId, component: &[
     devices.iter_mut().for_each(|wire| wire.acked = 0);
 
     let catalog = parts.catalog.clone();
-    let versions: Vec<Vec<u8>> = (0..2).map(|number| rig::variant(component, number)).collect();
+    let versions: Vec<Vec<u8>> = (0..2).map(|number| rig::variant(component, number, rig::Code::Own)).collect();
     let swaps = async {
         let begin = Instant::now();
         let mut swaps = 0;

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use super::shelf::Pin;
-use super::switch::{Decision, How, Order, off_reactor, switched};
+use super::switch::{Change, Decision, How, Order, off_reactor, switched};
 use super::{ActiveProduct, Catalog, CatalogError, NewProduct, taken};
 use crate::codec::Codec;
 use crate::model::{Actor, CodecVersion, EndpointFormat, PowerMode, Product, ProductId, Timestamp, VersionNumber, VersionState};
@@ -246,11 +246,10 @@ impl Catalog {
         let product = self.fresh(new, now);
         let unit = Unit::new(&push.content, &product.profile);
         let admitted = self.admit(&push.content, &unit.profile)?;
-        let Decision::Do { product, mut writes, event, kept, told } =
-            self.place(product.clone(), &unit, Some(&admitted), push, now)?
-        else {
+        let Decision::Do(change) = self.place(product, &unit, Some(&admitted), push, now)? else {
             return Err(CatalogError::Store(StoreError::Conflict("product")));
         };
+        let Change { product, mut writes, event, kept, told } = *change;
         writes.insert(0, Write::PutProduct(product.clone(), Expect::Absent));
         let (how, events) = event.map_or((None, Vec::new()), |(how, event)| (Some(how), vec![event]));
         let made = self.store.commit_blocking(Commit { events, writes });
@@ -313,13 +312,13 @@ impl Catalog {
         let writes = if novelty == Novelty::New { vec![Write::PutVersion(version.clone())] } else { Vec::new() };
         if aim == Aim::Candidate {
             let told = Placed { version, novelty, replaced: None, compatibility };
-            return Ok(Decision::Do { product, writes, event: None, kept: None, told });
+            return Ok(Decision::Do(Box::new(Change { product, writes, event: None, kept: None, told })));
         }
         product.versions.activate(version.number, now);
         let (product, kept) = self.at_work(product, &version)?;
         let event = switched(&was, &version, (How::Upload, &push.order), compatibility.breaking, now);
         let told = Placed { version, novelty, replaced: was.versions.active, compatibility };
-        Ok(Decision::Do { product, writes, event: Some((How::Upload, event)), kept, told })
+        Ok(Decision::Do(Box::new(Change { product, writes, event: Some((How::Upload, event)), kept, told })))
     }
 }
 

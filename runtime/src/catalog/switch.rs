@@ -165,7 +165,7 @@ impl Catalog {
         let (product, kept) = self.at_work(product, &version)?;
         let event = switched(was, &version, (how, order), compatibility.breaking, now);
         let told = Switch { version, from: was.versions.active, changed: true, compatibility };
-        Ok(Decision::Do { product, writes: Vec::new(), event: Some((how, event)), kept, told })
+        Ok(Decision::Do(Box::new(Change { product, writes: Vec::new(), event: Some((how, event)), kept, told })))
     }
 
     /// The product with this version at work, if it loads; the codec stays loaded while the second part lives.
@@ -190,9 +190,9 @@ impl Catalog {
     ) -> Result<T, CatalogError> {
         for _ in 0..ATTEMPTS {
             let stored = self.store.product(id)?.ok_or(CatalogError::NoProduct(id))?;
-            let (mut product, mut writes, event, kept, told) = match decide(stored.doc)? {
+            let Change { mut product, mut writes, event, kept, told } = match decide(stored.doc)? {
                 Decision::Leave(told) => return Ok(told),
-                Decision::Do { product, writes, event, kept, told } => (product, writes, event, kept, told),
+                Decision::Do(change) => *change,
             };
             let pruned = self.prune(&mut product, &mut writes)?;
             writes.push(Write::PutProduct(product, Expect::Version(stored.version)));
@@ -238,18 +238,21 @@ pub(super) enum Decision<T> {
     /// Nothing: it is as it should be.
     Leave(T),
     /// One commit.
-    Do {
-        /// The product as it will be.
-        product: Product,
-        /// Beside it.
-        writes: Vec<Write>,
-        /// The version at work changes with it.
-        event: Option<(How, NewEvent)>,
-        /// Not to be loaded twice.
-        kept: Kept,
-        /// For the caller.
-        told: T,
-    },
+    Do(Box<Change<T>>),
+}
+
+/// One commit, and what it is told as.
+pub(super) struct Change<T> {
+    /// The product as it will be.
+    pub(super) product: Product,
+    /// Beside it.
+    pub(super) writes: Vec<Write>,
+    /// The version at work changes with it.
+    pub(super) event: Option<(How, NewEvent)>,
+    /// Not to be loaded twice.
+    pub(super) kept: Kept,
+    /// For the caller.
+    pub(super) told: T,
 }
 
 impl<T> Decision<T> {

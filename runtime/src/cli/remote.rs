@@ -71,16 +71,16 @@ impl Remote {
         }
         let mut after = String::new();
         for _ in 0..MOST_PAGES {
-            let page = self.get(&format!("/api/v1/products?limit=1000{after}"))?;
-            for product in page["items"].as_array().into_iter().flatten() {
-                let name = format!("{}/{}", text(&product["manufacturerId"]), text(&product["model"]));
+            let page = &self.get(&format!("/api/v1/products?limit=1000{after}"))?;
+            for product in list(page, "items") {
+                let name = format!("{}/{}", text(product, "manufacturerId"), text(product, "model"));
                 if name == wanted
-                    && let Some(number) = product["id"].as_u64()
+                    && let Some(number) = at(product, "id").as_u64()
                 {
                     return Ok(number);
                 }
             }
-            match page["next"].as_str() {
+            match at(page, "next").as_str() {
                 Some(next) => after = format!("&after={next}"),
                 None => break,
             }
@@ -115,26 +115,36 @@ impl Remote {
 
     /// The problem document in words, with every mistake in it.
     fn refused(&self, status: StatusCode, problem: &Value) -> Failure {
-        let Some(code) = problem["code"].as_str() else {
+        let Some(code) = at(problem, "code").as_str() else {
             let message = format!("{} answered {status}, and not as a codecgate does", self.base);
             return Failure::failed(message).hint("is something else listening there?");
         };
-        let mut message = format!("the gateway refused [{code}] {}: {}", text(&problem["title"]), text(&problem["detail"]));
-        for mistake in problem["mistakes"].as_array().into_iter().flatten() {
-            let place = format!("{}#{}", text(&mistake["file"]), text(&mistake["pointer"]));
-            message.push_str(&format!("\n  [{}] {place}: {}", text(&mistake["code"]), text(&mistake["reason"])));
-            message.push_str(&format!("\n      fix: {}", text(&mistake["fix"])));
+        let mut message = format!("the gateway refused [{code}] {}: {}", text(problem, "title"), text(problem, "detail"));
+        for mistake in list(problem, "mistakes") {
+            let place = format!("{}#{}", text(mistake, "file"), text(mistake, "pointer"));
+            message.push_str(&format!("\n  [{}] {place}: {}", text(mistake, "code"), text(mistake, "reason")));
+            message.push_str(&format!("\n      fix: {}", text(mistake, "fix")));
         }
-        match problem["hint"].as_str() {
+        match at(problem, "hint").as_str() {
             Some(hint) => Failure::failed(message).hint(hint),
             None => Failure::failed(message),
         }
     }
 }
 
+/// A member of an answer; null when there is none.
+pub(super) fn at<'a>(value: &'a Value, name: &str) -> &'a Value {
+    value.get(name).unwrap_or(&Value::Null)
+}
+
 /// A member that should be a text.
-pub(super) fn text(value: &Value) -> &str {
-    value.as_str().unwrap_or_default()
+pub(super) fn text<'a>(value: &'a Value, name: &str) -> &'a str {
+    at(value, name).as_str().unwrap_or_default()
+}
+
+/// A member that should be a list.
+pub(super) fn list<'a>(value: &'a Value, name: &str) -> impl Iterator<Item = &'a Value> {
+    at(value, name).as_array().into_iter().flatten()
 }
 
 /// `?name=value&...` of those that are there.

@@ -7,7 +7,7 @@ use reqwest::Method;
 use serde_json::Value;
 
 use super::args::{GatewayArgs, PromoteArgs, PushArgs, RollbackArgs, VersionsArgs};
-use super::remote::{Remote, query, text};
+use super::remote::{Remote, at, list, query, text};
 use super::{Exit, Failure, Streams, plugin, profile};
 
 /// What is sent, and the product that it is for as far as it tells.
@@ -33,21 +33,21 @@ pub(super) fn push(args: &PushArgs, streams: &mut Streams<'_>) -> Result<Exit, F
         ("comment", args.comment.as_deref()),
     ]);
     let path = format!("/api/v1/products/{product}/codec{query}");
-    let told = remote.send(Method::PUT, &path, cargo.media_type, cargo.body)?;
-    let known = if told["known"] == true { ", which was there already" } else { "" };
-    let replaced = told["replaced"].as_u64().map(|number| format!(", in place of version {number}")).unwrap_or_default();
+    let told = &remote.send(Method::PUT, &path, cargo.media_type, cargo.body)?;
+    let known = if at(told, "known") == true { ", which was there already" } else { "" };
+    let replaced = at(told, "replaced").as_u64().map(|number| format!(", in place of version {number}")).unwrap_or_default();
     writeln!(
         streams.out,
         "version {} of product {} is {}: {} {}, {} bytes{known}{replaced}",
-        told["number"],
-        told["productId"],
-        text(&told["state"]),
-        text(&told["name"]),
-        text(&told["version"]),
-        told["size"],
+        at(told, "number"),
+        at(told, "productId"),
+        text(told, "state"),
+        text(told, "name"),
+        text(told, "version"),
+        at(told, "size"),
     )?;
-    changes(&told["compatibility"], streams)?;
-    for warning in told["warnings"].as_array().into_iter().flatten().filter_map(Value::as_str) {
+    changes(at(told, "compatibility"), streams)?;
+    for warning in list(told, "warnings").filter_map(Value::as_str) {
         writeln!(streams.err, "warning: {warning}")?;
     }
     Ok(Exit::Done)
@@ -71,24 +71,24 @@ pub(super) fn rollback(args: &RollbackArgs, streams: &mut Streams<'_>) -> Result
 pub(super) fn versions(args: &VersionsArgs, streams: &mut Streams<'_>) -> Result<Exit, Failure> {
     let remote = remote(&args.gateway)?;
     let product = remote.product(&args.product)?;
-    let page = remote.get(&format!("/api/v1/products/{product}/codec/versions"))?;
+    let page = &remote.get(&format!("/api/v1/products/{product}/codec/versions"))?;
     if args.json {
-        let json = serde_json::to_string_pretty(&page["items"]).map_err(std::io::Error::from)?;
+        let json = serde_json::to_string_pretty(at(page, "items")).map_err(std::io::Error::from)?;
         writeln!(streams.out, "{json}")?;
         return Ok(Exit::Done);
     }
     let mut rows =
         vec![["VERSION", "STATE", "CODEC", "DIGEST", "UPLOADED", "BY", "SIGNER", "COMMENT"].map(str::to_owned).to_vec()];
-    for item in page["items"].as_array().into_iter().flatten() {
+    for item in list(page, "items") {
         rows.push(vec![
-            item["number"].to_string(),
-            text(&item["state"]).to_owned(),
-            format!("{} {}", text(&item["name"]), text(&item["version"])),
-            text(&item["digest"]).chars().take(16).collect(),
-            text(&item["uploaded"]).to_owned(),
-            text(&item["uploadedBy"]).to_owned(),
-            text(&item["signer"]).to_owned(),
-            text(&item["comment"]).to_owned(),
+            at(item, "number").to_string(),
+            text(item, "state").to_owned(),
+            format!("{} {}", text(item, "name"), text(item, "version")),
+            text(item, "digest").chars().take(16).collect(),
+            text(item, "uploaded").to_owned(),
+            text(item, "uploadedBy").to_owned(),
+            text(item, "signer").to_owned(),
+            text(item, "comment").to_owned(),
         ]);
     }
     if rows.len() == 1 {
@@ -116,21 +116,21 @@ fn load(path: &Path, streams: &mut Streams<'_>) -> Result<Cargo, Failure> {
 }
 
 fn switched(told: &Value, streams: &mut Streams<'_>) -> Result<Exit, Failure> {
-    let version = &told["activeVersion"];
-    match told["replaced"].as_u64() {
-        _ if told["changed"] == false => writeln!(streams.out, "version {version} is at work already")?,
+    let version = at(told, "activeVersion");
+    match at(told, "replaced").as_u64() {
+        _ if at(told, "changed") == false => writeln!(streams.out, "version {version} is at work already")?,
         Some(before) => writeln!(streams.out, "version {version} is at work, in place of version {before}")?,
         None => writeln!(streams.out, "version {version} is at work")?,
     }
-    changes(&told["compatibility"], streams)?;
+    changes(at(told, "compatibility"), streams)?;
     Ok(Exit::Done)
 }
 
 /// What applications would notice, one change a line.
 fn changes(report: &Value, streams: &mut Streams<'_>) -> Result<(), Failure> {
-    for change in report["changes"].as_array().into_iter().flatten() {
-        let breaking = if change["breaking"] == true { " (breaking)" } else { "" };
-        let (kind, place, detail) = (text(&change["kind"]), text(&change["place"]), text(&change["detail"]));
+    for change in list(report, "changes") {
+        let breaking = if at(change, "breaking") == true { " (breaking)" } else { "" };
+        let (kind, place, detail) = (text(change, "kind"), text(change, "place"), text(change, "detail"));
         writeln!(streams.out, "  {kind} {place}: {detail}{breaking}")?;
     }
     Ok(())

@@ -22,10 +22,11 @@
 //! | E1042 | a name is empty or too long |
 //! | E1090 | the host itself cannot start |
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use wasmtime::component::{Component, types::ComponentItem};
-use wasmtime::{Engine, Precompiled};
+use wasmtime::{Engine, Module, Precompiled};
 
 use super::callee::{Callable, Compiled};
 use super::direct;
@@ -54,11 +55,39 @@ const HOW_TO_BUILD: &str = "build for wasm32-unknown-unknown with `codecgate plu
 
 /// A compiled codec version: immutable, shared, swapped whole.
 pub struct Codec {
-    pub(super) callable: Callable,
+    pub(super) code: Arc<Code>,
     digest: String,
-    description: Description,
     /// Keeps the epoch ticker alive for as long as this code can run.
     _host: Arc<Host>,
+}
+
+/// What is run. Components that wrap the same core module share it, and with it machine code and instances: a family of
+/// products that is spoken by one codec costs what one product costs.
+pub(super) struct Code {
+    pub(super) callable: Callable,
+    description: Description,
+}
+
+/// The code of all live codecs, by blake3 of what is run.
+#[derive(Default)]
+pub(super) struct Shelf(Mutex<HashMap<blake3::Hash, Weak<Code>>>);
+
+impl Shelf {
+    fn find(&self, digest: &blake3::Hash) -> Option<Arc<Code>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(digest).and_then(Weak::upgrade)
+    }
+
+    /// The code that is found from now on: the one given, or one that another thread put there before.
+    fn put(&self, digest: blake3::Hash, code: Code) -> Arc<Code> {
+        let mut shelf = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(earlier) = shelf.get(&digest).and_then(Weak::upgrade) {
+            return earlier;
+        }
+        shelf.retain(|_, code| code.strong_count() > 0);
+        let code = Arc::new(code);
+        shelf.insert(digest, Arc::downgrade(&code));
+        code
+    }
 }
 
 impl Codec {
@@ -71,20 +100,27 @@ impl Codec {
     /// How it is called.
     #[must_use]
     pub fn path(&self) -> CallPath {
-        self.callable.path()
+        self.code.callable.path()
     }
 
     /// The tables that it described itself with.
     #[must_use]
     pub fn description(&self) -> &Description {
-        &self.description
+        &self.code.description
     }
 }
 
 impl std::fmt::Debug for Codec {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Codec").field("digest", &self.digest).field("description", &self.description).finish_non_exhaustive()
+        f.debug_struct("Codec").field("digest", &self.digest).field("description", self.description()).finish_non_exhaustive()
     }
+}
+
+/// Where the code of a component came from.
+enum Found {
+    /// Another live codec runs it.
+    Shared(Arc<Code>),
+    Compiled(Compiled),
 }
 
 impl Host {
@@ -96,32 +132,48 @@ impl Host {
     pub fn load(self: &Arc<Self>, component: &[u8]) -> Result<Arc<Codec>, Refusal> {
         check_header(component)?;
         let digest = blake3::hash(component);
-        let compiled = self.compiled(&digest, component)?;
-        let callable = compiled.link(self).map_err(|error| does_not_compile(&error))?;
-        let description = self.describe(&callable)?;
-        fold(tables::check(&description))?;
-        Ok(Arc::new(Codec { callable, digest: digest.to_hex().to_string(), description, _host: Arc::clone(self) }))
+        let core = direct::core_module(component);
+        let run = core.map_or(digest, blake3::hash);
+        let code = match self.find(&digest, &run, component, core)? {
+            Found::Shared(code) => code,
+            Found::Compiled(compiled) => {
+                let callable = compiled.link(self).map_err(|error| does_not_compile(&error))?;
+                let description = self.describe(&callable)?;
+                fold(tables::check(&description))?;
+                self.shelf.put(run, Code { callable, description })
+            }
+        };
+        Ok(Arc::new(Codec { code, digest: digest.to_hex().to_string(), _host: Arc::clone(self) }))
     }
 
     /// What lies in the cache was checked when it was put there; the key names the component and these very settings.
-    fn compiled(&self, digest: &blake3::Hash, component: &[u8]) -> Result<Compiled, Refusal> {
-        if let Some(found) = self.cache.as_ref().and_then(|cache| cache.load(&self.engine, digest)) {
-            return Ok(found);
+    fn find(&self, digest: &blake3::Hash, run: &blake3::Hash, component: &[u8], core: Option<&[u8]>) -> Result<Found, Refusal> {
+        let cached = self.cache.as_ref().and_then(|cache| cache.load(&self.engine, digest));
+        let shared = self.shelf.find(run);
+        if let Some(compiled) = cached {
+            return Ok(shared.map_or(Found::Compiled(compiled), Found::Shared));
         }
-        let compiled = Compiled::new(&self.engine, component).map_err(|error| does_not_compile(&error))?;
-        match &compiled {
-            Compiled::Component(component) => self.check_shape(component)?,
-            Compiled::Direct(_) => {
-                // wasmtime checks types and borders on a component without code, so that nothing is compiled twice.
-                let hollow = direct::hollow(component).unwrap_or_else(|| component.to_vec());
-                let hollow = Component::from_binary(&self.engine, &hollow).map_err(|error| does_not_compile(&error))?;
-                self.check_shape(&hollow)?;
-            }
+        let refused = |error| does_not_compile(&error);
+        let Some(core) = core else {
+            let compiled = Component::from_binary(&self.engine, component).map_err(refused)?;
+            self.check_shape(&compiled)?;
+            return Ok(Found::Compiled(self.keep(digest, Compiled::Component(compiled))));
+        };
+        // wasmtime checks types and borders on a component without code, so that nothing is compiled twice.
+        let hollow = direct::hollow(component).unwrap_or_else(|| component.to_vec());
+        self.check_shape(&Component::from_binary(&self.engine, &hollow).map_err(refused)?)?;
+        if let Some(code) = shared {
+            return Ok(Found::Shared(code));
         }
+        let compiled = Module::from_binary(&self.engine, core).map_err(refused)?;
+        Ok(Found::Compiled(self.keep(digest, Compiled::Direct(compiled))))
+    }
+
+    fn keep(&self, digest: &blake3::Hash, compiled: Compiled) -> Compiled {
         if let Some(cache) = &self.cache {
             cache.store(&self.engine, digest, &compiled);
         }
-        Ok(compiled)
+        compiled
     }
 
     /// Names and types of everything that the component imports and exports.

@@ -18,17 +18,6 @@ pub(super) enum Compiled {
 }
 
 impl Compiled {
-    /// Compiles what will be called. None of the checks of admission is made here.
-    ///
-    /// # Errors
-    /// It does not validate.
-    pub(super) fn new(engine: &Engine, component: &[u8]) -> wasmtime::Result<Self> {
-        match direct::core_module(component) {
-            Some(module) => Module::from_binary(engine, module).map(Self::Direct),
-            None => Component::from_binary(engine, component).map(Self::Component),
-        }
-    }
-
     /// Linked with the host's imports.
     ///
     /// # Errors

@@ -10,6 +10,7 @@ use wasmtime::{
     Config, Enabled, Engine, InstanceAllocationStrategy, Linker, PoolingAllocationConfig, WasmBacktraceDetails, component,
 };
 
+use super::admission::Shelf;
 use super::cache::Cache;
 use super::direct;
 use super::guest::Guest;
@@ -40,6 +41,7 @@ pub struct Host {
     pub(super) direct_linker: Linker<Guest>,
     pub(super) limits: Limits,
     pub(super) cache: Option<Cache>,
+    pub(super) shelf: Shelf,
     /// Live `Instances`: they share the slots.
     pub(super) workers: AtomicUsize,
     /// What each call gets, where calls are metered.
@@ -86,7 +88,18 @@ impl Host {
         let ticker = Ticker::start(&engine).map_err(|error| cannot_start(&error.to_string()))?;
         let fuel = (metering == Metering::On).then_some(FUEL);
         let workers = AtomicUsize::new(0);
-        Ok(Arc::new(Self { engine, linker, direct_linker, limits, cache, workers, fuel, pooled, _ticker: ticker }))
+        Ok(Arc::new(Self {
+            engine,
+            linker,
+            direct_linker,
+            limits,
+            cache,
+            shelf: Shelf::default(),
+            workers,
+            fuel,
+            pooled,
+            _ticker: ticker,
+        }))
     }
 
     /// The bounds that every guest of this host has.

@@ -11,6 +11,7 @@ use std::sync::{Arc, Weak};
 
 use wasmtime::{PoolConcurrencyLimitError, Store};
 
+use super::admission::Code;
 use super::callee::{Callable, Callee};
 use super::convert;
 use super::faults::{self, Export};
@@ -18,10 +19,10 @@ use super::guest::{Guest, Journal};
 use super::{CallError, Codec, Cost, DeviceCard, Host, Isolation, Limits, LogLine};
 use crate::model::{Downlink, Message, Origin};
 
-/// Instances of one worker thread. Not shared; a worker owns its own, and at most one per codec version.
+/// Instances of one worker thread. Not shared; a worker owns its own, and at most one per codec.
 pub struct Instances {
     host: Arc<Host>,
-    /// By address of the codec; the seat's weak reference keeps the address from being given to another. A tree, since
+    /// By address of the code; the seat's weak reference keeps the address from being given to another. A tree, since
     /// most gateways have a handful of products and hashing costs more than searching one node.
     seats: BTreeMap<usize, Box<Held>>,
     calls: u64,
@@ -31,7 +32,7 @@ pub struct Instances {
 
 struct Held {
     seat: Seat,
-    codec: Weak<Codec>,
+    code: Weak<Code>,
     /// Number of the last call.
     used: u64,
 }
@@ -97,16 +98,16 @@ impl Instances {
         run: impl FnOnce(&Callee, &mut Store<Guest>, &Limits) -> wasmtime::Result<Result<R, CallError>>,
     ) -> Result<R, CallError> {
         let limits = &self.host.limits;
-        let key = Arc::as_ptr(codec).addr();
+        let key = Arc::as_ptr(&codec.code).addr();
         self.calls += 1;
         let mut opened = false;
         let held = match self.seats.entry(key) {
             Entry::Occupied(held) => held.into_mut(),
             Entry::Vacant(place) => {
                 opened = true;
-                let seat = Seat::open(&codec.callable, &self.host)
+                let seat = Seat::open(&codec.code.callable, &self.host)
                     .map_err(|error| faults::explain(&error, export, &Journal::default(), limits))?;
-                place.insert(Box::new(Held { seat, codec: Arc::downgrade(codec), used: 0 }))
+                place.insert(Box::new(Held { seat, code: Arc::downgrade(&codec.code), used: 0 }))
             }
         };
         held.used = self.calls;
@@ -123,7 +124,7 @@ impl Instances {
 
     /// Lets go of instances whose version is no longer loaded, then of those that were called longest ago.
     fn make_room(&mut self) {
-        self.seats.retain(|_, held| held.codec.strong_count() > 0);
+        self.seats.retain(|_, held| held.code.strong_count() > 0);
         while self.seats.len() > self.host.idle_cap() {
             let oldest = self.seats.iter().min_by_key(|(_, held)| held.used).map(|(key, _)| *key);
             let Some(oldest) = oldest else { return };
