@@ -11,7 +11,9 @@
 //! ```
 //!
 //! - [`Reader`] and [`Writer`]: bytes in order; reading past the end is `truncated` with the offset, through `?`.
-//! - [`crc`]: CRC-16 of the kinds that meters use.
+//!   Integers of 1 to 8 bytes in both orders, IEEE floats, BCD, texts and byte strings with their length in front, times.
+//! - [`bits`]: bit fields across byte borders; [`scale`]: decimals without binary noise.
+//! - [`crc`], [`sums`]: check values of the kinds that meters use.
 //! - [`Messages`], [`Report`], [`Answer`]: what a payload says; backlog times, event reports, answers by `mid`.
 //! - [`Codec::acknowledge`]: the application-level answer to a report.
 //! - [`log`] and [`device`]: the two things a codec may ask of the gateway. It has no clock, no randomness, no files.
@@ -26,15 +28,19 @@
 #[cfg(test)]
 extern crate self as codecgate_sdk;
 
+pub mod bits;
 pub mod crc;
 pub mod device;
 pub mod log;
+pub mod scale;
+pub mod sums;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod testing;
 pub mod wire;
 
 #[cfg(target_arch = "wasm32")]
 mod arena;
+mod calendar;
 mod codec;
 mod error;
 mod fields;
@@ -43,7 +49,10 @@ mod fields;
 pub mod guest;
 mod message;
 mod reader;
+mod text;
+mod times;
 mod value;
+mod widths;
 mod writer;
 
 pub use codec::{Codec, Envelope, Exported, Received, decode, describe, encode};
@@ -52,6 +61,8 @@ pub use error::{Error, ErrorKind, Result};
 pub use fields::{Commands, Fields, NoCommands, NoFields, Service, Services};
 pub use message::{Answer, CommandRef, IntoMessage, Messages, Report};
 pub use reader::Reader;
+pub use text::Length;
+pub use times::UtcOffset;
 pub use value::{FromValue, IntoValue, Json, Nullable, Timestamp};
 pub use wire::Origin;
 pub use writer::Writer;
@@ -59,8 +70,9 @@ pub use writer::Writer;
 /// Everything that a codec commonly needs: `use codecgate_sdk::prelude::*;`.
 pub mod prelude {
     pub use crate::{
-        Answer, Choice, Codec, Commands, Envelope, Error, ErrorKind, Fields, Json, Messages, NoCommands, NoFields, Nullable,
-        Origin, Reader, Received, Report, Result, Service, Timestamp, Writer, crc, device, log,
+        Answer, Choice, Codec, Commands, Envelope, Error, ErrorKind, Fields, Json, Length, Messages, NoCommands, NoFields,
+        Nullable, Origin, Reader, Received, Report, Result, Service, Timestamp, Writer, bits::BitOrder, crc, device, log,
+        scale::scaled, sums,
     };
 }
 
