@@ -16,6 +16,7 @@ mod failure;
 mod gateway;
 mod plugin;
 mod profile;
+mod redecode;
 mod remote;
 mod ship;
 mod store;
@@ -83,6 +84,7 @@ fn dispatch(command: Command, streams: &mut Streams<'_>) -> Result<Exit, Failure
         Command::Plugin(PluginCommand::Promote(args)) => ship::promote(&args, streams),
         Command::Plugin(PluginCommand::Rollback(args)) => ship::rollback(&args, streams),
         Command::Plugin(PluginCommand::Versions(args)) => ship::versions(&args, streams),
+        Command::Redecode(args) => redecode::redecode(&args, streams),
         Command::Store(StoreCommand::Export(args)) => store::export(&args, streams),
         Command::Store(StoreCommand::Import(args)) => store::import(&args, streams),
     }
