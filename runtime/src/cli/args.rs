@@ -165,12 +165,27 @@ pub(super) struct ImportArgs {
 
 #[derive(Debug, Subcommand)]
 pub(super) enum PluginCommand {
+    /// Make a codec crate that compiles, with a profile and one vector that passes.
+    New(NewArgs),
     /// Build the codec crate in DIR into a component.
     Build(BuildArgs),
     /// Build, then run DIR/vectors/*.json through the component and hold it against DIR/profile.json.
     Test(TestArgs),
     /// Build, then decode one payload or encode one command.
     Run(RunArgs),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct NewArgs {
+    /// Name of the crate and of the model.
+    #[arg(value_parser = super::new::name)]
+    pub(super) name: String,
+    /// Folder to make it in, instead of one of that name here.
+    #[arg(long, value_name = "DIR")]
+    pub(super) path: Option<PathBuf>,
+    /// Folder `plugin-sdk` of codecgate's sources, where this program was not built from them.
+    #[arg(long, value_name = "DIR")]
+    pub(super) sdk: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
