@@ -7,6 +7,7 @@
 pub mod model;
 
 // pure protocol and rules: no I/O, no clock, no randomness
+pub mod breaker;
 pub mod coap;
 pub mod command;
 pub mod lwm2m;
@@ -22,8 +23,11 @@ pub mod webhook;
 // flows
 pub mod catalog;
 pub mod downlink;
+pub mod redecode;
+pub mod shadow;
 pub mod shard;
 pub mod uplink;
+pub mod watch;
 
 // northbound
 pub mod api;

@@ -4,8 +4,10 @@
 mod plugins;
 mod profiles;
 mod serve;
+mod ship;
 mod simulate;
 mod store;
+mod swaps;
 
 use std::ffi::OsStr;
 use std::path::Path;

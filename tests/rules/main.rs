@@ -20,7 +20,7 @@ const LINES: usize = 500;
 const LAYERS: &[Layer] = &[
     Layer { name: "words", modules: &["model"], also: &[] },
     // Pure: no I/O, no clock, no randomness.
-    Layer { name: "pure", modules: &["coap", "lwm2m", "profile", "command"], also: &[("lwm2m", "coap")] },
+    Layer { name: "pure", modules: &["breaker", "coap", "lwm2m", "profile", "command"], also: &[("lwm2m", "coap")] },
     Layer {
         name: "one outside thing each",
         modules: &["clock", "store", "codec", "transport", "webhook"],
@@ -28,17 +28,24 @@ const LAYERS: &[Layer] = &[
     },
     Layer {
         name: "flows",
-        modules: &["catalog", "downlink", "shard", "uplink"],
+        modules: &["catalog", "downlink", "redecode", "shadow", "shard", "uplink", "watch"],
         also: &[
             ("downlink", "catalog"),
             ("downlink", "shard"),
             ("downlink", "uplink"),
+            ("redecode", "catalog"),
+            ("redecode", "shadow"),
+            ("redecode", "uplink"),
+            ("shadow", "catalog"),
+            ("shadow", "uplink"),
             ("shard", "catalog"),
             ("shard", "downlink"),
+            ("shard", "shadow"),
             ("shard", "uplink"),
             ("uplink", "catalog"),
             ("uplink", "downlink"),
             ("uplink", "shard"),
+            ("watch", "catalog"),
         ],
     },
     Layer { name: "northbound", modules: &["api"], also: &[] },
@@ -67,7 +74,7 @@ const ONE_FOLDER: &[(&str, &[&str])] = &[
     ("axum", &["api"]),
     ("utoipa", &["api"]),
     ("coap_lite", &["coap"]),
-    ("reqwest", &["webhook"]),
+    ("reqwest", &["webhook", "cli"]),
     ("jsonschema", &["profile"]),
     ("zip", &["profile"]),
     ("socket2", &["transport"]),

@@ -44,6 +44,17 @@ impl Binary {
         Self { child, api: Api::new(format!("http://{http}"), key.trim()), coap }
     }
 
+    /// Resident memory of the process, MiB (Linux).
+    ///
+    /// # Panics
+    /// When the system does not tell.
+    #[must_use]
+    pub fn resident_mib(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).expect("its status");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("its resident memory");
+        line.trim().trim_end_matches(" kB").parse::<u64>().expect("a number") / 1_024
+    }
+
     /// Its API.
     #[must_use]
     pub fn api(&self) -> &Api {

@@ -19,6 +19,9 @@ pub struct RawDevice {
     location: Vec<String>,
     /// Requests of the gateway that came while something else was awaited.
     requests: Vec<Packet>,
+    /// Messages that were sent again, and answers that nothing waited for.
+    resent: u64,
+    strays: u64,
 }
 
 impl RawDevice {
@@ -29,7 +32,7 @@ impl RawDevice {
     pub async fn new(server: SocketAddr) -> Self {
         let socket = UdpSocket::bind("127.0.0.1:0").await.expect("a socket");
         socket.connect(server).await.expect("a route");
-        Self { socket, mid: 1, token: Vec::new(), location: Vec::new(), requests: Vec::new() }
+        Self { socket, mid: 1, token: Vec::new(), location: Vec::new(), requests: Vec::new(), resent: 0, strays: 0 }
     }
 
     /// Registers, answers the Observe with an empty 2.05 as LiteOS does, and is ready to report.
@@ -152,8 +155,10 @@ impl RawDevice {
         let answered = timeout(patience(), async {
             loop {
                 self.send(message).await;
+                self.resent += 1;
                 let wait = timeout(Duration::from_secs(2), self.answer_to(message.header.message_id)).await;
                 if let Ok(answer) = wait {
+                    self.resent -= 1;
                     return answer;
                 }
             }
@@ -168,10 +173,18 @@ impl RawDevice {
             if is_answer && packet.header.message_id == mid {
                 return packet;
             }
-            if !is_answer {
+            if is_answer {
+                self.strays += 1;
+            } else {
                 self.requests.push(packet);
             }
         }
+    }
+
+    /// Answers that came twice: those that nothing waited for, beyond one for each message that had to be sent again.
+    #[must_use]
+    pub fn answered_twice(&self) -> u64 {
+        self.strays.saturating_sub(self.resent)
     }
 
     /// The gateway's next request.

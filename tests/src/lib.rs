@@ -43,6 +43,16 @@ pub fn component(plugin: &str) -> Vec<u8> {
     component_of(&root().join("plugins").join(plugin))
 }
 
+/// The same code under another digest: a section that nothing reads is added (WebAssembly core, custom sections).
+#[must_use]
+pub fn variant(component: &[u8], number: u32) -> Vec<u8> {
+    let mut variant = component.to_vec();
+    variant.extend([0, 9, 4]);
+    variant.extend(b"test");
+    variant.extend(number.to_be_bytes());
+    variant
+}
+
 /// The component of the codec that means no good (`tests/hostile-codec`).
 ///
 /// # Panics
@@ -50,6 +60,19 @@ pub fn component(plugin: &str) -> Vec<u8> {
 #[must_use]
 pub fn hostile_component() -> Vec<u8> {
     component_of(&root().join("tests/hostile-codec"))
+}
+
+/// The same codec with a `decode` that does something else with every payload: `trap`, `deaf` (refuses), `more` (adds 1,000).
+///
+/// # Panics
+/// When it does not build, or has no such place.
+#[must_use]
+pub fn hostile_variant(mode: &str) -> Vec<u8> {
+    let mut component = hostile_component();
+    let place = b"decode-mode:";
+    let at = component.windows(place.len()).position(|window| window == place).expect("the codec can be told");
+    component[at + place.len()..][..4].copy_from_slice(&mode.as_bytes()[..4]);
+    component
 }
 
 fn component_of(folder: &Path) -> Vec<u8> {
@@ -123,6 +146,12 @@ impl Gateway {
 
     fn running(&self) -> &codecgate::app::Gateway {
         self.running.as_ref().expect("it runs")
+    }
+
+    /// Its data folder.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        self.running().folder()
     }
 
     /// Where devices are heard.

@@ -7,7 +7,8 @@ use serde_json::json;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_dead_receiver_holds_up_only_itself_and_gets_everything_later() {
-    let gateway = Gateway::start().await;
+    // On a busy machine the dead one fails often enough to be left alone for a while.
+    let gateway = Gateway::with(|config| config.webhook.breaker_pause = Duration::from_millis(200)).await;
     let product = gateway.add_product("water-meter", json!({})).await;
     gateway.add_device(product, "meter-1").await;
     gateway.add_device(product, "meter-2").await;

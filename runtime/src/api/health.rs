@@ -9,6 +9,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::{Api, Shared, off_reactor};
+use crate::catalog::Census;
 use crate::shard::UplinkCounts;
 use crate::store::{Durability, StoreHealth};
 use crate::webhook::{Activity, Health};
@@ -23,6 +24,7 @@ pub(super) struct HealthView {
     store: StoreView,
     uplinks: UplinksView,
     subscriptions: SubscriptionsView,
+    codecs: CodecsView,
 }
 
 /// Whether it does its work.
@@ -79,11 +81,26 @@ pub(super) struct SubscriptionsView {
     waiting: usize,
 }
 
+/// The codec versions in memory.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct CodecsView {
+    /// Those at work.
+    active: usize,
+    /// Those of them that trapped or ran on too often: uplinks are kept without calling them, until a probe succeeds.
+    degraded: usize,
+    /// Products whose codec could not be loaded: their uplinks become dead letters until another version is put to work.
+    broken: usize,
+    /// Those that were replaced and still finish calls that began with them.
+    draining: usize,
+}
+
 /// What the parts say of themselves at one moment; `/metrics` shows the same.
 pub(super) struct Snapshot {
     pub(super) store: StoreHealth,
     pub(super) uplinks: UplinkCounts,
     pub(super) subscriptions: Vec<Health>,
+    pub(super) codecs: Census,
 }
 
 impl Snapshot {
@@ -102,7 +119,8 @@ impl Snapshot {
         let pusher = &api.parts.pusher;
         // A subscription of this very moment has no task yet: it is delivering.
         let subscriptions = subscriptions.iter().map(|subscription| pusher.health(subscription.id).unwrap_or_default()).collect();
-        Self { store, uplinks: api.parts.router.uplink_counts(), subscriptions }
+        let (uplinks, codecs) = (api.parts.router.uplink_counts(), api.parts.catalog.census());
+        Self { store, uplinks, subscriptions, codecs }
     }
 
     /// Subscriptions that do this.
@@ -130,7 +148,7 @@ impl From<Snapshot> for HealthView {
             paused: snapshot.doing(Activity::Paused),
             waiting: snapshot.waiting(),
         };
-        let Snapshot { store, uplinks, .. } = snapshot;
+        let Snapshot { store, uplinks, codecs, .. } = snapshot;
         let ended = uplinks.decoded + uplinks.transparent + uplinks.dead_letter + uplinks.not_stored;
         Self {
             status: if store.fatal.is_some() { Status::Failed } else { Status::Ok },
@@ -154,6 +172,12 @@ impl From<Snapshot> for HealthView {
                 balanced: uplinks.received == ended + uplinks.in_progress,
             },
             subscriptions,
+            codecs: CodecsView {
+                active: codecs.active,
+                degraded: codecs.degraded,
+                broken: codecs.broken,
+                draining: codecs.draining,
+            },
         }
     }
 }
@@ -178,7 +202,9 @@ mod tests {
     fn snapshot(fatal: Option<&str>, uplinks: UplinkCounts) -> Snapshot {
         let fatal = fatal.map(str::to_owned);
         let store = StoreHealth { durability: Durability::Relaxed, disk_bytes: 1, queued: 2, fatal };
-        Snapshot { store, uplinks, subscriptions: vec![Health { state: Activity::Paused, waiting: 7, ..Health::default() }] }
+        let subscriptions = vec![Health { state: Activity::Paused, waiting: 7, ..Health::default() }];
+        let codecs = Census { active: 3, degraded: 1, broken: 1, ..Census::default() };
+        Snapshot { store, uplinks, subscriptions, codecs }
     }
 
     #[test]
@@ -189,6 +215,7 @@ mod tests {
         assert_eq!(view["store"]["durability"], "relaxed");
         assert_eq!(view["uplinks"]["balanced"], true);
         assert_eq!(view["subscriptions"], serde_json::json!({"total": 1, "retrying": 0, "paused": 1, "waiting": 7}));
+        assert_eq!(view["codecs"], serde_json::json!({"active": 3, "degraded": 1, "broken": 1, "draining": 0}));
         let lost = UplinkCounts { received: 16, ..counts };
         assert!(!HealthView::from(snapshot(None, lost)).uplinks.balanced);
         assert_eq!(HealthView::from(snapshot(Some("disk"), counts)).status, Status::Failed);

@@ -3,13 +3,14 @@
 use std::fmt;
 use std::sync::Arc;
 
-use axum::extract::{Request, State};
+use axum::extract::{FromRequestParts, Request, State};
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, header};
 use axum::middleware::Next;
 use axum::response::Response;
 
 use super::problem::{Code, Problem};
-use crate::model::Secret;
+use crate::model::{Actor, Secret};
 
 /// The keys that open the API, as blake3 hashes.
 pub struct ApiKeys {
@@ -65,13 +66,40 @@ impl fmt::Debug for ApiKeys {
 }
 
 /// Lets a request pass that carries `Authorization: Bearer KEY` with one of the keys (RFC 6750 2.1).
-pub(super) async fn authenticate(State(keys): State<Arc<ApiKeys>>, request: Request, next: Next) -> Result<Response, Problem> {
+pub(super) async fn authenticate(
+    State(keys): State<Arc<ApiKeys>>,
+    mut request: Request,
+    next: Next,
+) -> Result<Response, Problem> {
     const HINT: &str = "send the header `Authorization: Bearer KEY` with a key of the gateway's configuration";
     match bearer(request.headers()) {
-        Some(key) if keys.admit(key) => Ok(next.run(request).await),
+        Some(key) if keys.admit(key) => {
+            let caller = Caller(Actor::Key(fingerprint(key)));
+            request.extensions_mut().insert(caller);
+            Ok(next.run(request).await)
+        }
         Some(_) => Err(Problem::new(Code::WrongKey, "the key is none of the gateway's").hint(HINT)),
         None => Err(Problem::new(Code::NoKey, "the request carries no bearer key").hint(HINT)),
     }
+}
+
+/// Who asks: the key that let the request in, by its fingerprint.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Caller(pub(super) Actor);
+
+impl<S: Send + Sync> FromRequestParts<S> for Caller {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        let caller = parts.extensions.get::<Self>().cloned();
+        caller.ok_or_else(|| Problem::new(Code::NoKey, "nobody let this request in"))
+    }
+}
+
+/// The first 8 hex digits of the key's blake3: tells keys apart and tells nobody the key (32 bits of a hash of at least 16
+/// characters).
+fn fingerprint(key: &str) -> String {
+    blake3::hash(key.as_bytes()).to_hex().chars().take(8).collect()
 }
 
 fn bearer(headers: &HeaderMap) -> Option<&str> {
@@ -106,7 +134,7 @@ mod tests {
     async fn only_a_bearer_with_one_of_the_keys_passes() {
         let keys = Arc::new(keys(&["first-key-0123456789", "second-key-0123456789"]).unwrap());
         let router = axum::Router::new()
-            .route("/", get(|| async { "in" }))
+            .route("/", get(|Caller(actor)| async move { actor.to_string() }))
             .route_layer(middleware::from_fn_with_state(keys, authenticate));
         for (header_value, status) in [
             (None, StatusCode::UNAUTHORIZED),
@@ -124,6 +152,11 @@ mod tests {
             let response = router.clone().oneshot(request.body(Body::empty()).unwrap()).await.unwrap();
             assert_eq!(response.status(), status, "{header_value:?}");
             assert_eq!(response.headers().contains_key(header::WWW_AUTHENTICATE), status == StatusCode::UNAUTHORIZED);
+            if status == StatusCode::OK {
+                let shown = axum::body::to_bytes(response.into_body(), 100).await.unwrap();
+                let key = header_value.unwrap().split(' ').nth(1).unwrap();
+                assert_eq!(shown, format!("key:{}", fingerprint(key)));
+            }
         }
     }
 }

@@ -10,7 +10,9 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
 use super::Shared;
+use super::codec_metrics::CodecCounts;
 use super::health::Snapshot;
+use crate::catalog::How;
 use crate::lwm2m;
 use crate::model::EventKind;
 use crate::store::Durability;
@@ -49,6 +51,7 @@ struct Counts<'a> {
     streams: usize,
     pushes: &'a Totals,
     coap: lwm2m::Counters,
+    codecs: CodecCounts,
 }
 
 /// Counters and gauges in the Prometheus text format.
@@ -59,12 +62,13 @@ pub(super) async fn scrape(State(api): Shared) -> Response {
     let events = api.parts.store.appended();
     let pushes = api.parts.pusher.totals();
     let coap = api.parts.router.coap_counts();
-    let counts = Counts { events: &events, requests: api.requests.rows(), streams: api.streams.open(), pushes: &pushes, coap };
+    let (requests, streams) = (api.requests.rows(), api.streams.open());
+    let counts = Counts { events: &events, requests, streams, pushes: &pushes, coap, codecs: CodecCounts::take(&api) };
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text(&snapshot, &counts)).into_response()
 }
 
 fn text(snapshot: &Snapshot, counts: &Counts<'_>) -> String {
-    let Snapshot { store, uplinks, .. } = snapshot;
+    let Snapshot { store, uplinks, codecs, .. } = snapshot;
     let mut page = Page::default();
     page.family("codecgate_build_info", "gauge", "The running version.");
     page.row(&[("version", env!("CARGO_PKG_VERSION"))], 1);
@@ -103,6 +107,23 @@ fn text(snapshot: &Snapshot, counts: &Counts<'_>) -> String {
         page.row(&[("kind", kind.as_str())], count);
     }
 
+    page.family(
+        "codecgate_codec_versions",
+        "gauge",
+        "Codec versions in memory; draining = replaced, finishing calls; broken = cannot be loaded; degraded = of the active ones, left alone.",
+    );
+    for (state, count) in
+        [("active", codecs.active), ("draining", codecs.draining), ("broken", codecs.broken), ("degraded", codecs.degraded)]
+    {
+        page.row(&[("state", state)], count);
+    }
+    page.family("codecgate_codec_switches_total", "counter", "Codec versions put to work, by how.");
+    for (how, count) in How::ALL.iter().zip(codecs.switches) {
+        page.row(&[("how", how.as_str())], count);
+    }
+
+    counts.codecs.write(&mut page);
+
     page.family("codecgate_store_queued_commits", "gauge", "Commits waiting for the committer.");
     page.row(&[], store.queued);
     page.family("codecgate_store_disk_bytes", "gauge", "Bytes of the data folder.");
@@ -139,22 +160,27 @@ fn text(snapshot: &Snapshot, counts: &Counts<'_>) -> String {
 
 /// The text as it grows: a family's head, then its rows.
 #[derive(Default)]
-struct Page {
-    text: String,
+pub(super) struct Page {
+    pub(super) text: String,
     family: &'static str,
 }
 
 impl Page {
-    fn family(&mut self, name: &'static str, kind: &str, about: &str) {
+    pub(super) fn family(&mut self, name: &'static str, kind: &str, about: &str) {
         self.family = name;
         self.line(format_args!("# HELP {name} {about}\n# TYPE {name} {kind}\n"));
     }
 
-    fn row(&mut self, labels: &[(&str, &str)], value: impl Display) {
+    pub(super) fn row(&mut self, labels: &[(&str, &str)], value: impl Display) {
+        self.row_of("", labels, value);
+    }
+
+    /// A row of the family's name and an ending, as histograms have them.
+    pub(super) fn row_of(&mut self, ending: &str, labels: &[(&str, &str)], value: impl Display) {
         let labels: Vec<String> = labels.iter().map(|(name, text)| format!("{name}=\"{}\"", escape(text))).collect();
         let labels = if labels.is_empty() { String::new() } else { format!("{{{}}}", labels.join(",")) };
         let family = self.family;
-        self.line(format_args!("{family}{labels} {value}\n"));
+        self.line(format_args!("{family}{ending}{labels} {value}\n"));
     }
 
     /// Time from an event to its first request, as a histogram in seconds.
@@ -188,6 +214,7 @@ fn escape(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::catalog::Census;
     use crate::shard::UplinkCounts;
     use crate::store::StoreHealth;
     use crate::webhook::Health;
@@ -201,6 +228,7 @@ mod tests {
             store: StoreHealth { durability: Durability::Durable, disk_bytes: 4_096, queued: 0, fatal: None },
             uplinks: UplinkCounts { received: 3, decoded: 2, dead_letter: 1, ..UplinkCounts::default() },
             subscriptions: vec![Health::default()],
+            codecs: Census { active: 2, draining: 1, switches: [4, 0, 1], ..Census::default() },
         };
         let mut latency_counts = [0; LATENCY_BOUNDS_MS.len() + 1];
         latency_counts[0] = 2;
@@ -212,6 +240,7 @@ mod tests {
             streams: 0,
             pushes: &pushes,
             coap: Default::default(),
+            codecs: CodecCounts::default(),
         };
         let text = text(&snapshot, &counts);
         for line in [
@@ -219,6 +248,8 @@ mod tests {
             "codecgate_uplinks_total{outcome=\"dead-letter\"} 1",
             "codecgate_events_total{kind=\"report\"} 2",
             "codecgate_store_disk_bytes 4096",
+            "codecgate_codec_versions{state=\"draining\"} 1",
+            "codecgate_codec_switches_total{how=\"rollback\"} 1",
             "codecgate_api_answers_total{class=\"4xx\"} 1",
             "codecgate_store_failed 0",
             "codecgate_subscriptions{state=\"delivering\"} 1",

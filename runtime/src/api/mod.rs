@@ -4,10 +4,13 @@
 //! or of how events are pushed; reads no clock but the one it is given; opens no socket (the caller serves the router).
 //! Every refusal is a `problem::Problem`; `problem` is the one place that maps errors to HTTP.
 
+mod codec_metrics;
+mod codecs;
 mod commands;
 mod devices;
 mod events;
 mod extract;
+mod generations;
 mod health;
 mod keys;
 mod metrics;
@@ -15,8 +18,10 @@ mod openapi;
 mod problem;
 mod products;
 mod receiver;
+mod redecode;
 mod serve;
 mod subscriptions;
+mod trials;
 mod uplinks;
 
 use std::sync::Arc;
@@ -32,6 +37,8 @@ use tokio::sync::watch;
 use crate::catalog::Catalog;
 use crate::downlink::Desk;
 use crate::model::Timestamp;
+use crate::redecode::Redecoder;
+use crate::shadow::Shadow;
 use crate::shard;
 use crate::store::{Commit, Store, StoreError, Write};
 use crate::webhook::Pusher;
@@ -60,6 +67,10 @@ pub struct ApiState {
     pub router: shard::Router,
     /// Pushes events to subscriptions.
     pub pusher: Arc<Pusher>,
+    /// Candidates beside the traffic.
+    pub shadow: Shadow,
+    /// Decodes again what was stored.
+    pub redecoder: Arc<Redecoder>,
     /// Who may ask.
     pub keys: Arc<ApiKeys>,
     /// The wall clock.
@@ -132,7 +143,15 @@ pub fn router(state: ApiState) -> axum::Router {
     let documents = axum::Router::new()
         .route("/api/v1/products", get(products::list_products).post(products::create_product))
         .route("/api/v1/products/{id}", get(products::show_product).delete(products::delete_product))
-        .route("/api/v1/products/{id}/codec", put(products::install_codec).get(products::list_codecs))
+        .route("/api/v1/products/{id}/events", get(uplinks::list_product_events))
+        .route("/api/v1/products/{id}/codec", put(codecs::install_codec).get(codecs::show_codec))
+        .route("/api/v1/products/{id}/codec/rollback", post(codecs::roll_back))
+        .route("/api/v1/products/{id}/codec/versions", get(codecs::list_versions))
+        .route("/api/v1/products/{id}/codec/versions/{number}", get(codecs::show_version))
+        .route("/api/v1/products/{id}/codec/versions/{number}/activate", post(codecs::activate_version))
+        .route("/api/v1/products/{id}/codec/versions/{number}/shadow", get(trials::show_shadow))
+        .route("/api/v1/products/{id}/codec/versions/{number}/calls", get(trials::show_calls))
+        .route("/api/v1/products/{id}/redecode", post(redecode::redecode))
         .route("/api/v1/devices", get(devices::list_devices).post(devices::create_device))
         .route("/api/v1/devices/{id}", get(devices::show_device).delete(devices::delete_device))
         .route("/api/v1/devices/{id}/uplinks", get(uplinks::list_uplinks))

@@ -6,14 +6,14 @@ use std::collections::BTreeMap;
 
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 use utoipa::openapi::{
-    ContentBuilder, KnownFormat, ObjectBuilder, Ref, RefOr, Response, ResponseBuilder, Schema, SchemaFormat, Type,
+    ArrayBuilder, ContentBuilder, KnownFormat, ObjectBuilder, Ref, RefOr, Response, ResponseBuilder, Schema, SchemaFormat, Type,
 };
 use utoipa::{Modify, OpenApi, PartialSchema, ToSchema};
 
 use super::problem::{Code, ProblemBody};
-use super::{commands, devices, events, health, metrics, products, subscriptions, uplinks};
-use crate::model::{CommandState, EndpointFormat, EventKind, PowerMode};
-use crate::profile::{Mistake, Severity};
+use super::{codecs, commands, devices, events, health, metrics, products, redecode, subscriptions, trials, uplinks};
+use crate::model::{CommandState, EndpointFormat, EventKind, PowerMode, VersionState};
+use crate::profile::{Change, ChangeKind, Compatibility, Mistake, Severity};
 use crate::webhook::Activity;
 
 /// The document as pretty JSON, ending in a line break.
@@ -33,14 +33,22 @@ pub fn document() -> String {
         products::create_product,
         products::show_product,
         products::delete_product,
-        products::install_codec,
-        products::list_codecs,
+        codecs::install_codec,
+        codecs::show_codec,
+        codecs::list_versions,
+        codecs::show_version,
+        codecs::activate_version,
+        codecs::roll_back,
+        trials::show_shadow,
+        trials::show_calls,
+        redecode::redecode,
         devices::list_devices,
         devices::create_device,
         devices::show_device,
         devices::delete_device,
         uplinks::list_uplinks,
         uplinks::list_device_events,
+        uplinks::list_product_events,
         uplinks::list_dead_letters,
         commands::create_command,
         commands::list_device_commands,
@@ -59,7 +67,8 @@ pub fn document() -> String {
     ),
     components(schemas(ProblemBody)),
     tags(
-        (name = "products", description = "Profiles and codecs"),
+        (name = "products", description = "Profiles and settings"),
+        (name = "codecs", description = "Codec versions: delivered, put to work, taken back"),
         (name = "devices", description = "Who is let in"),
         (name = "events", description = "What devices said and what became of it"),
         (name = "commands", description = "What devices are told"),
@@ -134,6 +143,18 @@ fn one_of(texts: impl IntoIterator<Item = &'static str>, about: &str) -> RefOr<S
     RefOr::T(Schema::Object(object.build()))
 }
 
+fn text(about: &str) -> ObjectBuilder {
+    ObjectBuilder::new().schema_type(Type::String).description(Some(about))
+}
+
+fn flag(about: &str) -> ObjectBuilder {
+    ObjectBuilder::new().schema_type(Type::Boolean).description(Some(about))
+}
+
+fn required(object: ObjectBuilder, names: &[&str]) -> RefOr<Schema> {
+    RefOr::T(Schema::Object(names.iter().copied().fold(object, ObjectBuilder::required).build()))
+}
+
 impl PartialSchema for EndpointFormat {
     fn schema() -> RefOr<Schema> {
         one_of(["imei", "urn-imei", "urn-imei-imsi", "any"], "How the devices of a product name themselves; `any` when not said")
@@ -154,6 +175,48 @@ impl PartialSchema for EventKind {
     }
 }
 impl ToSchema for EventKind {}
+
+impl PartialSchema for VersionState {
+    fn schema() -> RefOr<Schema> {
+        one_of(
+            VersionState::ALL.map(VersionState::as_str),
+            "Where a codec version stands: never at work so far, at work, was at work",
+        )
+    }
+}
+impl ToSchema for VersionState {}
+
+impl PartialSchema for ChangeKind {
+    fn schema() -> RefOr<Schema> {
+        one_of(ChangeKind::ALL.map(ChangeKind::as_str), "What kind of change")
+    }
+}
+impl ToSchema for ChangeKind {}
+
+impl PartialSchema for Change {
+    fn schema() -> RefOr<Schema> {
+        let object = ObjectBuilder::new()
+            .description(Some("One change from a profile to another"))
+            .property("kind", ChangeKind::schema())
+            .property("place", text("Where, by names: `Meter/commands/SET_VALVE/params/open`"))
+            .property("breaking", flag("Whether an application can trip over it"))
+            .property("detail", text("What it was and what it is"));
+        required(object, &["kind", "place", "breaking", "detail"])
+    }
+}
+impl ToSchema for Change {}
+
+impl PartialSchema for Compatibility {
+    fn schema() -> RefOr<Schema> {
+        let changes = ArrayBuilder::new().items(Change::schema()).description(Some("All changes, in the order of the documents"));
+        let object = ObjectBuilder::new()
+            .description(Some("What changes from one profile to another; descriptions for people do not count"))
+            .property("breaking", flag("Whether one of the changes is breaking"))
+            .property("changes", changes);
+        required(object, &["breaking", "changes"])
+    }
+}
+impl ToSchema for Compatibility {}
 
 impl PartialSchema for CommandState {
     fn schema() -> RefOr<Schema> {
@@ -180,7 +243,6 @@ impl ToSchema for Severity {}
 
 impl PartialSchema for Mistake {
     fn schema() -> RefOr<Schema> {
-        let text = |about: &str| ObjectBuilder::new().schema_type(Type::String).description(Some(about));
         let object = ObjectBuilder::new()
             .description(Some("One deviation of a document"))
             .property("file", text("Which file, or `body` for the request's"))
@@ -189,8 +251,7 @@ impl PartialSchema for Mistake {
             .property("code", text("Stable"))
             .property("reason", text("What is wrong"))
             .property("fix", text("What to do"));
-        let required = ["file", "pointer", "severity", "code", "reason", "fix"];
-        RefOr::T(Schema::Object(required.into_iter().fold(object, ObjectBuilder::required).build()))
+        required(object, &["file", "pointer", "severity", "code", "reason", "fix"])
     }
 }
 impl ToSchema for Mistake {}
@@ -256,6 +317,8 @@ mod tests {
         check(&[PowerMode::Psm, PowerMode::Edrx, PowerMode::Drx]);
         check(&EventKind::ALL);
         check(&CommandState::ALL);
+        check(&VersionState::ALL);
+        check(&ChangeKind::ALL);
         check(&[Activity::Delivering, Activity::Retrying, Activity::Paused]);
         check(&[Severity::Error, Severity::Warning]);
     }

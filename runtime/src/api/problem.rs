@@ -11,7 +11,8 @@ use utoipa::ToSchema;
 use crate::catalog::CatalogError;
 use crate::codec::Refusal;
 use crate::downlink::CommandError;
-use crate::profile::{Mistake, Severity};
+use crate::profile::{Change, Mistake, Severity};
+use crate::redecode::RedecodeError;
 use crate::store::StoreError;
 
 /// Why the API refuses. Codes are stable: E40xx the request, E41xx the key, E42xx no such thing, E43xx the state of things,
@@ -33,18 +34,25 @@ pub(super) enum Code {
     NoDevice,
     NoCommand,
     NoSubscription,
+    NoVersion,
     ProductExists,
     Exists,
     ProductInUse,
     Changed,
     CommandTooLate,
     NoCodec,
+    Breaking,
+    NothingToRollBack,
+    Unloadable,
+    NoShadow,
+    Redecoding,
     Shape,
     Profile,
     CodecMismatch,
     Command,
     Members,
     TooManyCommands,
+    OtherProduct,
     Busy,
     StoreFailed,
     Corrupt,
@@ -55,7 +63,7 @@ pub(super) enum Code {
 
 impl Code {
     /// All, in the order of their texts.
-    pub(super) const ALL: [Self; 33] = [
+    pub(super) const ALL: [Self; 40] = [
         Self::BadPath,
         Self::BadQuery,
         Self::BadHeader,
@@ -71,18 +79,25 @@ impl Code {
         Self::NoDevice,
         Self::NoCommand,
         Self::NoSubscription,
+        Self::NoVersion,
         Self::ProductExists,
         Self::Exists,
         Self::ProductInUse,
         Self::Changed,
         Self::CommandTooLate,
         Self::NoCodec,
+        Self::Breaking,
+        Self::NothingToRollBack,
+        Self::Unloadable,
+        Self::NoShadow,
+        Self::Redecoding,
         Self::Shape,
         Self::Profile,
         Self::CodecMismatch,
         Self::Command,
         Self::Members,
         Self::TooManyCommands,
+        Self::OtherProduct,
         Self::Busy,
         Self::StoreFailed,
         Self::Corrupt,
@@ -109,18 +124,25 @@ impl Code {
             Self::NoDevice => ("E4202", StatusCode::NOT_FOUND, "No such device"),
             Self::NoCommand => ("E4203", StatusCode::NOT_FOUND, "No such command"),
             Self::NoSubscription => ("E4204", StatusCode::NOT_FOUND, "No such subscription"),
+            Self::NoVersion => ("E4205", StatusCode::NOT_FOUND, "No such codec version"),
             Self::ProductExists => ("E4301", StatusCode::CONFLICT, "The product exists already"),
             Self::Exists => ("E4302", StatusCode::CONFLICT, "It exists already"),
             Self::ProductInUse => ("E4303", StatusCode::CONFLICT, "The product has devices"),
             Self::Changed => ("E4304", StatusCode::CONFLICT, "It changed meanwhile"),
             Self::CommandTooLate => ("E4305", StatusCode::CONFLICT, "Too late to cancel"),
             Self::NoCodec => ("E4306", StatusCode::CONFLICT, "The product has no codec"),
+            Self::Breaking => ("E4307", StatusCode::CONFLICT, "The profile breaks what applications may rely on"),
+            Self::NothingToRollBack => ("E4308", StatusCode::CONFLICT, "There is no earlier codec version"),
+            Self::Unloadable => ("E4309", StatusCode::CONFLICT, "The codec version cannot be loaded"),
+            Self::NoShadow => ("E4310", StatusCode::CONFLICT, "The codec version is not tried"),
+            Self::Redecoding => ("E4311", StatusCode::CONFLICT, "The uplinks are being decoded again already"),
             Self::Shape => ("E4401", StatusCode::UNPROCESSABLE_ENTITY, "The body has not the expected shape"),
             Self::Profile => ("E4402", StatusCode::UNPROCESSABLE_ENTITY, "The profile has mistakes"),
             Self::CodecMismatch => ("E4403", StatusCode::UNPROCESSABLE_ENTITY, "The codec does not fit the profile"),
             Self::Command => ("E4404", StatusCode::UNPROCESSABLE_ENTITY, "The command does not fit the profile"),
             Self::Members => ("E4405", StatusCode::UNPROCESSABLE_ENTITY, "Members of the body cannot be taken"),
             Self::TooManyCommands => ("E4406", StatusCode::TOO_MANY_REQUESTS, "The device has too many open commands"),
+            Self::OtherProduct => ("E4407", StatusCode::UNPROCESSABLE_ENTITY, "It is made for another product"),
             Self::Busy => ("E4501", StatusCode::SERVICE_UNAVAILABLE, "The gateway is busy"),
             Self::StoreFailed => ("E4502", StatusCode::SERVICE_UNAVAILABLE, "The store has failed"),
             Self::Corrupt => ("E4503", StatusCode::INTERNAL_SERVER_ERROR, "A stored record cannot be read"),
@@ -234,6 +256,18 @@ pub(super) fn member(pointer: &str, code: &'static str, reason: impl Into<String
     }
 }
 
+/// A breaking change as a mistake of the profile.
+fn breaking(change: &Change) -> Mistake {
+    Mistake {
+        file: "profile.json".to_owned(),
+        pointer: format!("/{}", change.place),
+        severity: Severity::Error,
+        code: Code::Breaking.row().0,
+        reason: format!("{}: {}", change.kind.as_str(), change.detail),
+        fix: "keep it as it was, or add something new beside it".to_owned(),
+    }
+}
+
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let Self { body: problem, retry_after } = self;
@@ -280,15 +314,44 @@ impl From<Refusal> for Problem {
     }
 }
 
+impl From<RedecodeError> for Problem {
+    fn from(error: RedecodeError) -> Self {
+        let detail = error.to_string();
+        match error {
+            RedecodeError::Busy(_) => Self::new(Code::Redecoding, detail).hint("ask again when it is done"),
+            RedecodeError::NoCodec(_) => Self::new(Code::NoCodec, detail).hint("name a version, or put one to work"),
+            RedecodeError::Catalog(error) => error.into(),
+            RedecodeError::Store(error) => error.into(),
+        }
+    }
+}
+
 impl From<CatalogError> for Problem {
     fn from(error: CatalogError) -> Self {
         let detail = error.to_string();
         match error {
             CatalogError::NoProduct(_) => Self::new(Code::NoProduct, detail),
+            CatalogError::NoSuchKey(_) => {
+                Self::new(Code::NoProduct, detail).hint("say create=true to make it from the package's profile")
+            }
+            CatalogError::Nameless => {
+                Self::new(Code::OtherProduct, detail).hint("PUT it to /api/v1/products/{id}/codec, or deliver a package")
+            }
             CatalogError::Exists(_) => {
                 Self::new(Code::ProductExists, detail).hint("change manufacturerId or model, or use the product that exists")
             }
             CatalogError::InUse { .. } => Self::new(Code::ProductInUse, detail),
+            CatalogError::NoVersion { .. } => Self::new(Code::NoVersion, detail).hint("GET .../codec/versions lists them"),
+            CatalogError::NothingToRollBack(_) => {
+                Self::new(Code::NothingToRollBack, detail).hint("POST .../codec/versions/{number}/activate goes to any version that is kept")
+            }
+            CatalogError::Breaking(report) => Self::new(Code::Breaking, detail)
+                .hint("keep what applications use, or say acceptBreaking=true, or deliver it with candidate=true and promote it later")
+                .with_mistakes(report.breaks().map(breaking).collect()),
+            CatalogError::OtherProduct { .. } => {
+                Self::new(Code::OtherProduct, detail).hint("deliver it to its product, or mend manufacturerId and model of the profile")
+            }
+            CatalogError::Unloadable { .. } => Self::new(Code::Unloadable, detail).hint("deliver it again"),
             CatalogError::Refused(refusal) => refusal.into(),
             CatalogError::Mismatch(mistakes) => Self::new(Code::CodecMismatch, detail).with_mistakes(mistakes),
             CatalogError::Store(error) => error.into(),

@@ -1,6 +1,6 @@
-//! `/api/v1/products`: profiles in our format or as a vendor's package, and the codec of each product.
+//! `/api/v1/products`: profiles in our format or as a vendor's package. Their codecs are told in `codecs`.
 //!
-//! Profiles are checked by `profile`, components admitted by `catalog`; this only carries bytes in and reports out.
+//! Profiles are checked by `profile`; this only carries bytes in and reports out.
 
 use axum::Json;
 use axum::extract::{Request, State};
@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use utoipa::{IntoParams, ToSchema};
 
+use super::codecs::{self, VersionView};
 use super::extract::{
     BINARY_BYTES, JSON_BYTES, Limit, Listing, PathOf, QueryOf, is_json, media_type, read_body, wrong_media_type,
 };
@@ -17,9 +18,9 @@ use super::openapi::Binary;
 use super::problem::{Code, Problem};
 use super::{Shared, off_reactor};
 use crate::catalog::NewProduct;
-use crate::model::{Description, EndpointFormat, PowerMode, Product, ProductId};
+use crate::model::{EndpointFormat, PowerMode, Product, ProductId, VersionNumber};
 use crate::profile::{Imported, Mistake, Profile, Strictness, import_huawei};
-use crate::store::{CodecRecord, StoreError};
+use crate::store::StoreError;
 
 /// A product as it is listed.
 #[derive(Debug, Serialize, ToSchema)]
@@ -38,6 +39,9 @@ pub(super) struct ProductView {
     power_mode: PowerMode,
     /// Digest of the active codec; null = payloads are passed on as they come.
     codec: Option<String>,
+    /// Number of the active codec version; null = payloads are passed on as they come.
+    #[schema(value_type = Option<u32>)]
+    codec_version: Option<VersionNumber>,
     #[schema(format = DateTime)]
     created: String,
 }
@@ -52,6 +56,7 @@ impl From<Product> for ProductView {
             endpoint_format: product.endpoint_format,
             power_mode: product.power_mode,
             codec: product.codec,
+            codec_version: product.versions.active,
             created: product.created.to_string(),
         }
     }
@@ -64,8 +69,8 @@ pub(super) struct ProductDetail {
     #[serde(flatten)]
     product: ProductView,
     device_count: u64,
-    /// All codec versions that were installed.
-    codecs: Vec<CodecView>,
+    /// The codec versions that are kept, in order of number.
+    codecs: Vec<VersionView>,
     /// The profile, in the format of `profiles/schema.json`.
     #[schema(value_type = Object)]
     profile: Box<RawValue>,
@@ -80,59 +85,6 @@ pub(super) struct ProductCreated {
     /// What was doubtful in the profile, and what a lenient import forgave.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     warnings: Vec<Mistake>,
-}
-
-/// A codec version.
-#[derive(Debug, Serialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct CodecView {
-    /// blake3 of the component, hex.
-    digest: String,
-    /// The codec's own name.
-    #[schema(example = "water-meter")]
-    name: String,
-    /// The codec's own version.
-    #[schema(example = "0.1.0")]
-    version: String,
-    /// Bytes of the component.
-    size: u64,
-    #[schema(format = DateTime)]
-    uploaded: String,
-}
-
-impl From<CodecRecord> for CodecView {
-    fn from(record: CodecRecord) -> Self {
-        Self {
-            digest: record.digest,
-            name: record.name,
-            version: record.version,
-            size: record.size,
-            uploaded: record.uploaded.to_string(),
-        }
-    }
-}
-
-/// A codec version that was just installed.
-#[derive(Debug, Serialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct CodecInstalled {
-    #[serde(flatten)]
-    codec: CodecView,
-    /// The tables of the codec: what it reports and which commands it encodes.
-    #[schema(value_type = Object)]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    description: Option<Description>,
-    /// What works and may not be meant, such as commands of the profile that the codec does not encode.
-    warnings: Vec<String>,
-}
-
-/// The codec versions of a product.
-#[derive(Debug, Serialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct CodecVersions {
-    /// Digest of the active one; null = transparent.
-    active: Option<String>,
-    versions: Vec<CodecView>,
 }
 
 /// A product to create from a profile in our format.
@@ -247,14 +199,11 @@ fn refused_profile(mistakes: Vec<Mistake>) -> Problem {
 #[utoipa::path(get, path = "/api/v1/products/{id}", tag = "products", params(("id" = u32, Path)),
     responses((status = 200, body = ProductDetail), (status = 404, description = "No such product")))]
 pub(super) async fn show_product(State(api): Shared, PathOf(id): PathOf<ProductId>) -> Result<Json<ProductDetail>, Problem> {
-    let found = api.read(move |store| {
-        let Some(stored) = store.product(id)? else { return Ok(None) };
-        Ok(Some((stored.doc, store.device_count(id)?, store.codecs(id)?)))
-    });
-    let (mut product, device_count, codecs) = found.await?.ok_or_else(|| no_product(id))?;
+    let mut product = codecs::find(&api, id).await?;
+    let (device_count, versions) = api.read(move |store| Ok((store.device_count(id)?, store.versions(id)?))).await?;
     let profile = RawValue::from_string(std::mem::take(&mut product.profile))
         .map_err(|error| StoreError::Corrupt { what: "profile", why: error.to_string() })?;
-    let codecs = codecs.into_iter().map(CodecView::from).collect();
+    let codecs = versions.into_iter().map(|version| VersionView::new(version, &product.versions)).collect();
     Ok(Json(ProductDetail { product: product.into(), device_count, codecs, profile }))
 }
 
@@ -264,98 +213,4 @@ pub(super) async fn show_product(State(api): Shared, PathOf(id): PathOf<ProductI
 pub(super) async fn delete_product(State(api): Shared, PathOf(id): PathOf<ProductId>) -> Result<StatusCode, Problem> {
     api.parts.catalog.delete(id).await?;
     Ok(StatusCode::NO_CONTENT)
-}
-
-/// Install a codec: admit the component, make it the product's active one.
-///
-/// Traffic goes on; calls in flight finish on the version that they began with.
-#[utoipa::path(put, path = "/api/v1/products/{id}/codec", tag = "products", params(("id" = u32, Path)),
-    request_body(content = Binary, content_type = "application/wasm", description = "A component of at most 8 MiB"),
-    responses((status = 200, body = CodecInstalled), (status = 422, description = "Not admitted, or it does not fit the profile")))]
-pub(super) async fn install_codec(
-    State(api): Shared,
-    PathOf(id): PathOf<ProductId>,
-    request: Request,
-) -> Result<Json<CodecInstalled>, Problem> {
-    let media_type = media_type(request.headers());
-    if !media_type.eq_ignore_ascii_case("application/wasm") {
-        return Err(wrong_media_type(media_type, "application/wasm"));
-    }
-    let component = read_body(request, BINARY_BYTES).await?;
-    let record = api.parts.catalog.install(id, component.to_vec(), api.now()).await?;
-    let active = api.parts.catalog.active(id);
-    let installed = active.as_ref().and_then(|product| product.codec().map(|codec| (product, codec)));
-    // Another version may have been installed meanwhile; its tables are not this one's.
-    let (description, warnings) = match installed.filter(|(_, codec)| codec.codec.digest() == record.digest) {
-        Some((product, codec)) => {
-            let description = codec.codec.description().clone();
-            let warnings = unencoded_commands(&product.profile, &description);
-            (Some(description), warnings)
-        }
-        None => (None, Vec::new()),
-    };
-    Ok(Json(CodecInstalled { codec: record.into(), description, warnings }))
-}
-
-/// Commands of the profile that the codec does not encode: an application that asks for one is refused.
-fn unencoded_commands(profile: &Profile, description: &Description) -> Vec<String> {
-    let mut warnings = Vec::new();
-    for service in profile.services() {
-        for command in &service.commands {
-            let encoded = description.commands.iter().any(|own| own.service == service.service_id && own.name == command.name);
-            if !encoded {
-                let (service, command) = (&service.service_id, &command.name);
-                warnings.push(format!("the profile has the command {service}/{command}, the codec does not encode it"));
-            }
-        }
-    }
-    warnings
-}
-
-/// List the codec versions of a product.
-#[utoipa::path(get, path = "/api/v1/products/{id}/codec", tag = "products", params(("id" = u32, Path)),
-    responses((status = 200, body = CodecVersions), (status = 404, description = "No such product")))]
-pub(super) async fn list_codecs(State(api): Shared, PathOf(id): PathOf<ProductId>) -> Result<Json<CodecVersions>, Problem> {
-    let found = api.read(move |store| {
-        let Some(stored) = store.product(id)? else { return Ok(None) };
-        Ok(Some((stored.doc.codec, store.codecs(id)?)))
-    });
-    let (active, codecs) = found.await?.ok_or_else(|| no_product(id))?;
-    Ok(Json(CodecVersions { active, versions: codecs.into_iter().map(CodecView::from).collect() }))
-}
-
-fn no_product(id: ProductId) -> Problem {
-    Problem::new(Code::NoProduct, format!("there is no product {id}"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::model::CommandDescription;
-
-    #[test]
-    fn a_command_that_the_codec_does_not_encode_is_a_warning() {
-        let profile = Profile::parse(
-            "profile",
-            r#"{"manufacturerId":"Acme01","model":"WM1","deviceType":"WaterMeter","services":[
-                {"serviceId":"Valve","commands":[{"name":"SET_VALVE"},{"name":"TEST_VALVE"}]}]}"#,
-        );
-        let profile = profile.unwrap();
-        let command = |name: &str| CommandDescription {
-            service: "Valve".to_owned(),
-            name: name.to_owned(),
-            params: Vec::new(),
-            response: Vec::new(),
-        };
-        let mut description = Description {
-            name: "water-meter".to_owned(),
-            version: "0.1.0".to_owned(),
-            services: Vec::new(),
-            commands: vec![command("SET_VALVE")],
-        };
-        let warnings = unencoded_commands(&profile, &description);
-        assert_eq!(warnings, ["the profile has the command Valve/TEST_VALVE, the codec does not encode it"]);
-        description.commands.push(command("TEST_VALVE"));
-        assert!(unencoded_commands(&profile, &description).is_empty());
-    }
 }

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use tower::ServiceExt;
 
 use super::*;
+use crate::catalog::{Rules, ShadowRuns};
 use crate::codec::{Host, Limits};
 use crate::model::{
     DeviceId, EndpointFormat, EventKind, NewEvent, PowerMode, Product, ProductId, ProductKey, Registration, Secret,
@@ -40,11 +41,16 @@ impl Fixture {
         let clock = || NOW;
         let (stop, stopping) = watch::channel(false);
         let host = Host::new(Limits::default(), None).unwrap();
-        let catalog = Catalog::open(store.clone(), Arc::clone(&host)).unwrap();
+        let rules = Rules { keep: 5, breaker: Default::default(), shadow: ShadowRuns::Off };
+        let catalog = Catalog::open(store.clone(), Arc::clone(&host), rules).unwrap();
         let config = ShardsConfig { count: 1, queue: 64, awake_ms: 1_000, span_ms: 1_000 };
+        let (shadow, _ends_with_the_process) = Shadow::start(store.clone(), Arc::clone(&catalog), Limits::default()).unwrap();
         let parts = (store.clone(), Arc::clone(&catalog));
-        let (shards, devices) = Shards::start(&config, parts, &host, &Answers::default()).unwrap();
+        let (shards, devices) = Shards::start(&config, parts, &host, &shadow, &Answers::default()).unwrap();
+        let redecoder = Arc::new(Redecoder::new(store.clone(), Arc::clone(&catalog), host));
         let state = ApiState {
+            shadow,
+            redecoder,
             store: store.clone(),
             desk: Desk::new(store.clone(), Arc::clone(&catalog), devices.clone()),
             catalog,
@@ -85,6 +91,7 @@ impl Fixture {
             endpoint_format: EndpointFormat::Imei,
             power_mode: PowerMode::Psm,
             codec: None,
+            versions: Default::default(),
             created: NOW,
         };
         self.commit(Vec::new(), vec![Write::PutProduct(product, Expect::Absent)]).await;
@@ -130,7 +137,11 @@ async fn every_documented_path_is_served_and_asks_for_a_key() {
                 continue;
             }
             let method: Method = method.to_uppercase().parse().unwrap();
-            let request = Request::builder().method(&method).uri(path.replace("{id}", "1")).body(Body::empty()).unwrap();
+            let request = Request::builder()
+                .method(&method)
+                .uri(path.replace("{id}", "1").replace("{number}", "1"))
+                .body(Body::empty())
+                .unwrap();
             let (status, problem) = read(fixture.send(request).await).await;
             assert_eq!((status, &problem["code"]), (StatusCode::UNAUTHORIZED, &json!("E4101")), "{method} {path}");
             asked += 1;

@@ -9,10 +9,12 @@ use serde_json::value::RawValue;
 use utoipa::{IntoParams, ToSchema};
 
 use super::extract::{Limit, Listing, PathOf, QueryOf, Text};
+use super::generations::{self, GenerationView, Generations};
 use super::problem::Problem;
-use super::{Shared, devices};
+use super::{Shared, codecs, devices};
 use crate::model::{DeviceId, Event, EventId, EventKind, ProductId};
 use crate::store::{Page, StoreError};
+use crate::uplink::{is_of_an_uplink, trace_of};
 
 /// Most events that are read for one page of uplinks; a device with few uplinks among many other events gets shorter pages.
 const SCANNED: usize = 10_000;
@@ -39,10 +41,15 @@ pub(super) enum Outcome {
 pub(super) struct UplinkView {
     /// Id of the event that carries the bytes.
     #[schema(example = "20780-184-3")]
-    id: String,
+    pub(super) id: String,
     #[schema(format = DateTime)]
-    time: String,
-    outcome: Outcome,
+    pub(super) time: String,
+    pub(super) outcome: Outcome,
+    /// 1 = as it was decoded when it came; more = it was decoded again, and this is what the newest codec made of it.
+    pub(super) generation: u32,
+    /// The event that tells the newest generation.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) corrected_by: Option<String>,
     /// Kind of the event that carries the bytes.
     kind: EventKind,
     /// The payload, hex.
@@ -51,10 +58,13 @@ pub(super) struct UplinkView {
     raw: Option<String>,
     /// What was made of it: values, or why it could not be decoded.
     #[schema(value_type = Object)]
-    data: Box<RawValue>,
+    pub(super) data: Box<RawValue>,
     /// What else the same payload said, in the order of the log.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    siblings: Vec<SiblingView>,
+    pub(super) siblings: Vec<SiblingView>,
+    /// Every generation, the newest first; only with `generations=all`, and only of what was decoded again.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) generations: Vec<GenerationView>,
 }
 
 /// Another event of the same uplink.
@@ -79,9 +89,12 @@ pub(super) struct EventView {
     time: String,
     #[schema(value_type = u32)]
     product_id: ProductId,
-    #[schema(value_type = u64)]
-    device_id: DeviceId,
-    endpoint: String,
+    /// Absent when the event is about the product as a whole.
+    #[schema(value_type = Option<u64>)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    device_id: Option<DeviceId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    endpoint: Option<String>,
     #[schema(value_type = Object)]
     data: Box<RawValue>,
     /// The payload, hex, on the one event of an uplink that carries it.
@@ -91,13 +104,14 @@ pub(super) struct EventView {
 
 impl From<Event> for EventView {
     fn from(Event { id, fact }: Event) -> Self {
+        let of_device = fact.device != DeviceId::NONE;
         Self {
             id: id.to_string(),
             kind: fact.kind,
             time: fact.time.to_string(),
             product_id: fact.product,
-            device_id: fact.device,
-            endpoint: fact.endpoint,
+            device_id: of_device.then_some(fact.device),
+            endpoint: of_device.then_some(fact.endpoint),
             data: as_json(&fact.body),
             raw: fact.raw.map(hex::encode),
         }
@@ -105,7 +119,7 @@ impl From<Event> for EventView {
 }
 
 /// The body as it was stored. One that is no JSON is shown as a text rather than hidden or allowed to break the answer.
-fn as_json(body: &str) -> Box<RawValue> {
+pub(super) fn as_json(body: &str) -> Box<RawValue> {
     match serde_json::from_str::<&RawValue>(body) {
         Ok(raw) => raw.to_owned(),
         Err(_) => serde_json::value::to_raw_value(body).unwrap_or_else(|_| RawValue::NULL.to_owned()),
@@ -125,6 +139,23 @@ pub(super) struct BeforeQuery {
     limit: Limit,
 }
 
+/// Which uplinks of a device, and what of them.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct UplinkQuery {
+    /// Those that are older than this event.
+    #[param(value_type = Option<String>, example = "20780-184-3")]
+    before: Option<Text<EventId>>,
+    #[serde(default)]
+    #[param(value_type = Option<u16>, minimum = 1, maximum = 1000, default = 100)]
+    limit: Limit,
+    /// `newest` of what was decoded again, or `all`.
+    #[serde(default)]
+    #[param(inline)]
+    generations: Generations,
+}
+
 /// Which dead letters.
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -142,20 +173,25 @@ pub(super) struct DeadLetterQuery {
 }
 
 /// List a device's uplinks, newest first, raw and decoded.
-#[utoipa::path(get, path = "/api/v1/devices/{id}/uplinks", tag = "events", params(("id" = u64, Path), BeforeQuery),
+#[utoipa::path(get, path = "/api/v1/devices/{id}/uplinks", tag = "events", params(("id" = u64, Path), UplinkQuery),
     responses((status = 200, body = Listing<UplinkView>), (status = 404, description = "No such device")))]
 pub(super) async fn list_uplinks(
     State(api): Shared,
     PathOf(device): PathOf<DeviceId>,
-    QueryOf(query): QueryOf<BeforeQuery>,
+    QueryOf(query): QueryOf<UplinkQuery>,
 ) -> Result<Json<Listing<UplinkView>>, Problem> {
     devices::must_exist(&api, device).await?;
     let page = api.read(move |store| {
         let events = |before, limit| store.device_events(device, before, limit);
-        uplinks(events, query.before.map(|Text(id)| id), query.limit.0)
+        let page = uplinks(events, query.before.map(|Text(id)| id), query.limit.0)?;
+        let shown = page.items.into_iter().map(|uplink| {
+            let (original, uplink) = view(uplink);
+            generations::lay_over(store, original, uplink, query.generations)
+        });
+        Ok((shown.collect::<Result<Vec<_>, StoreError>>()?, page.next))
     });
-    let page = page.await?;
-    Ok(Json(Listing::new(page.items.into_iter().map(view).collect(), page.next)))
+    let (items, next) = page.await?;
+    Ok(Json(Listing::new(items, next)))
 }
 
 /// List a device's events of all kinds, newest first.
@@ -169,6 +205,20 @@ pub(super) async fn list_device_events(
     devices::must_exist(&api, device).await?;
     let before = query.before.map(|Text(id)| id);
     let page = api.read(move |store| store.device_events(device, before, query.limit.0)).await?;
+    Ok(Json(Listing::new(page.items.into_iter().map(EventView::from).collect(), page.next)))
+}
+
+/// List what happened to a product as a whole, newest first: the switches of its codec.
+#[utoipa::path(get, path = "/api/v1/products/{id}/events", tag = "events", params(("id" = u32, Path), BeforeQuery),
+    responses((status = 200, body = Listing<EventView>), (status = 404, description = "No such product")))]
+pub(super) async fn list_product_events(
+    State(api): Shared,
+    PathOf(product): PathOf<ProductId>,
+    QueryOf(query): QueryOf<BeforeQuery>,
+) -> Result<Json<Listing<EventView>>, Problem> {
+    codecs::find(&api, product).await?;
+    let before = query.before.map(|Text(id)| id);
+    let page = api.read(move |store| store.product_events(product, before, query.limit.0)).await?;
     Ok(Json(Listing::new(page.items.into_iter().map(EventView::from).collect(), page.next)))
 }
 
@@ -262,26 +312,8 @@ impl Open {
     }
 }
 
-fn is_of_an_uplink(kind: EventKind) -> bool {
-    match kind {
-        EventKind::Report | EventKind::EventReport | EventKind::Response | EventKind::Transparent | EventKind::DeadLetter => true,
-        EventKind::DeviceRegistered
-        | EventKind::DeviceUpdated
-        | EventKind::DeviceDeregistered
-        | EventKind::DeviceOffline
-        | EventKind::Command => false,
-    }
-}
-
-fn trace_of(body: &str) -> Option<String> {
-    #[derive(Deserialize)]
-    struct Traced {
-        trace: Option<String>,
-    }
-    serde_json::from_str::<Traced>(body).ok()?.trace
-}
-
-fn view(mut uplink: Uplink) -> UplinkView {
+/// The uplink as it came, and the event that carries its bytes.
+fn view(mut uplink: Uplink) -> (EventId, UplinkView) {
     uplink.reverse();
     let carrier = uplink.iter().position(|event| event.fact.raw.is_some()).unwrap_or(0);
     let has = |kind| uplink.iter().any(|event| event.fact.kind == kind);
@@ -293,10 +325,13 @@ fn view(mut uplink: Uplink) -> UplinkView {
         Outcome::Decoded
     };
     let Event { id, fact } = uplink.remove(carrier);
-    UplinkView {
+    let view = UplinkView {
         id: id.to_string(),
         time: fact.time.to_string(),
         outcome,
+        generation: 1,
+        corrected_by: None,
+        generations: Vec::new(),
         kind: fact.kind,
         raw: fact.raw.map(hex::encode),
         data: as_json(&fact.body),
@@ -304,7 +339,8 @@ fn view(mut uplink: Uplink) -> UplinkView {
             .into_iter()
             .map(|Event { id, fact }| SiblingView { id: id.to_string(), kind: fact.kind, data: as_json(&fact.body) })
             .collect(),
-    }
+    };
+    (id, view)
 }
 
 #[cfg(test)]
@@ -353,7 +389,7 @@ mod tests {
     }
 
     fn raws(page: &Page<Uplink, EventId>) -> Vec<(String, Outcome, usize)> {
-        let views = page.items.iter().cloned().map(view);
+        let views = page.items.iter().cloned().map(|uplink| view(uplink).1);
         views.map(|view| (view.raw.unwrap_or_default(), view.outcome, view.siblings.len())).collect()
     }
 

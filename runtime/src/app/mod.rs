@@ -26,9 +26,12 @@ use crate::config::Config;
 use crate::downlink::Desk;
 use crate::lwm2m::Server;
 use crate::model::Secret;
+use crate::redecode::Redecoder;
+use crate::shadow::{Shadow, ShadowThread};
 use crate::shard::{Router, Shards, ShardsConfig};
 use crate::store::{Commit, Store};
 use crate::transport::{Answers, CoapSocket};
+use crate::watch::Watch;
 use crate::webhook::Pusher;
 
 /// Jobs that may wait for one shard; more is silence, and the devices send again.
@@ -49,6 +52,7 @@ pub struct Gateway {
     silence: watch::Sender<bool>,
     coap_thread: JoinHandle<()>,
     shards: Shards,
+    shadow: ShadowThread,
     tasks: JoinSet<&'static str>,
 }
 
@@ -88,14 +92,16 @@ impl Gateway {
         let keys = key::api_keys(&data, &config.http.keys)?;
         let host = Host::new(config.limits(), Some(&data.join("compiled")))?;
         let catalog = {
-            let (store, host) = (store.clone(), Arc::clone(&host));
-            tokio::task::spawn_blocking(move || Catalog::open(store, host)).await??
+            let (store, host, rules) = (store.clone(), Arc::clone(&host), config.catalog_rules());
+            tokio::task::spawn_blocking(move || Catalog::open(store, host, rules)).await??
         };
 
         let answers = Answers::default();
         let shards_config =
             ShardsConfig { count: config.workers, queue: SHARD_QUEUE, awake_ms: AWAKE_MS, span_ms: span_ms(config) + AWAKE_MS };
-        let (shards, router) = Shards::start(&shards_config, (store.clone(), Arc::clone(&catalog)), &host, &answers)?;
+        let (shadow, shadow_thread) = Shadow::start(store.clone(), Arc::clone(&catalog), config.limits())?;
+        let parts = (store.clone(), Arc::clone(&catalog));
+        let (shards, router) = Shards::start(&shards_config, parts, &host, &shadow, &answers)?;
 
         let mut server = Server::new(config.server_config(), seed()?);
         server.restore(clock::monotonic(), now, store.registrations()?);
@@ -106,15 +112,26 @@ impl Gateway {
 
         let pusher = Arc::new(Pusher::start(store.clone(), config.push_config(clock::wall))?);
         let desk = Desk::new(store.clone(), Arc::clone(&catalog), router.clone());
+        let redecoder = Arc::new(Redecoder::new(store.clone(), Arc::clone(&catalog), host));
         let parts = Parts { store, catalog, desk, router, pusher };
         let mut tasks = JoinSet::new();
         tasks::sweep(&mut tasks, &parts, &stopping);
+        if let Some(policy) = config.rollback_policy() {
+            tasks::judge(&mut tasks, &parts.catalog, policy, stopping.clone());
+        }
+        if let Some(folder) = &config.codec.watch_dir {
+            let watch = Watch::new(folder, Arc::clone(&parts.catalog), parts.store.clone(), clock::wall);
+            let watch = watch.with_context(|| format!("cannot use the folder codec.watch_dir, {}", folder.display()))?;
+            tasks::watch(&mut tasks, watch, stopping.clone());
+        }
         let routes = api::router(ApiState {
             store: parts.store.clone(),
             catalog: Arc::clone(&parts.catalog),
             desk: parts.desk.clone(),
             router: parts.router.clone(),
             pusher: Arc::clone(&parts.pusher),
+            shadow,
+            redecoder,
             keys: Arc::new(ApiKeys::new(&keys)?),
             clock: clock::wall,
             metrics: if config.http.metrics_open { MetricsAccess::Open } else { MetricsAccess::Keyed },
@@ -122,7 +139,7 @@ impl Gateway {
         });
         tasks::serve_http(&mut tasks, listener, routes, stopping);
         tracing::info!(%coap, %http, data = %data.display(), "codecgate {} serves", env!("CARGO_PKG_VERSION"));
-        Ok(Self { coap, http, data, keys, parts, stop, silence, coap_thread, shards, tasks })
+        Ok(Self { coap, http, data, keys, parts, stop, silence, coap_thread, shards, shadow: shadow_thread, tasks })
     }
 
     /// Where devices are heard, UDP.
@@ -169,6 +186,9 @@ impl Gateway {
                     if self.shards.failed() {
                         return "a shard";
                     }
+                    if self.shadow.failed() {
+                        return "the shadow thread";
+                    }
                     if self.parts.store.health().fatal.is_some() {
                         return "the store";
                     }
@@ -189,6 +209,7 @@ impl Gateway {
         let store = self.parts.store.clone();
         tokio::task::spawn_blocking(move || {
             self.shards.stop();
+            self.shadow.stop();
             // Everything before this is committed and answered when it returns; a failed store has answered already.
             let _ = store.commit_blocking(Commit::default());
             self.silence.send_replace(true);

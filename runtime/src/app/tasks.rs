@@ -1,5 +1,6 @@
 //! The tasks of a gateway that are no part of a module: serving HTTP, and the sweeps that find what a hint missed.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::TcpListener;
@@ -8,10 +9,15 @@ use tokio::task::JoinSet;
 
 use super::Parts;
 use crate::api;
+use crate::breaker::Policy;
+use crate::catalog::Catalog;
 use crate::clock;
+use crate::watch::{LOOK, Watch};
 
 /// How often open commands are looked at without a hint: the precision of EXPIRED.
 const COMMAND_SWEEP: Duration = Duration::from_secs(2);
+/// How often new codec versions are judged.
+const TRIAL_SWEEP: Duration = Duration::from_millis(250);
 /// How often retention is looked at.
 const RETENTION_SWEEP: Duration = Duration::from_secs(600);
 
@@ -56,6 +62,41 @@ pub(super) fn sweep(tasks: &mut JoinSet<&'static str>, parts: &Parts, stopping: 
         })
         .await;
         "the retention sweep"
+    });
+}
+
+/// Judges new codec versions now and then.
+pub(super) fn judge(tasks: &mut JoinSet<&'static str>, catalog: &Arc<Catalog>, policy: Policy, stopping: watch::Receiver<bool>) {
+    let catalog = Arc::clone(catalog);
+    tasks.spawn(async move {
+        let mut tick = tokio::time::interval(TRIAL_SWEEP);
+        tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let stop = asked(stopping);
+        tokio::pin!(stop);
+        loop {
+            tokio::select! {
+                () = &mut stop => return "the rollback policy",
+                _ = tick.tick() => {}
+            }
+            catalog.judge_trials(policy, clock::wall()).await;
+        }
+    });
+}
+
+/// Delivers what is put into the watched folder.
+pub(super) fn watch(tasks: &mut JoinSet<&'static str>, mut watch: Watch, stopping: watch::Receiver<bool>) {
+    tasks.spawn(async move {
+        let mut tick = tokio::time::interval(LOOK);
+        tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let stop = asked(stopping);
+        tokio::pin!(stop);
+        loop {
+            tokio::select! {
+                () = &mut stop => return "the watched folder",
+                _ = tick.tick() => {}
+            }
+            watch.look().await;
+        }
     });
 }
 

@@ -1,57 +1,69 @@
-//! Products at work: the stored product, its checked profile and its loaded codec, swapped whole.
+//! Products at work: the stored product, its checked profile and its loaded codec, swapped whole; and the versions behind them.
 //!
 //! Readers take an `Arc` and keep it for the whole uplink, so a call in flight finishes on the version it began with. The
 //! store is the truth; what is in memory is rebuilt from it after every change.
+//!
+//! ```text
+//! push.rs     bytes -> admitted -> a new version, a candidate or put to work at once
+//! switch.rs   activate, roll back: one transaction with its event, then the swap; prunes what is kept no longer
+//! edition.rs  a version becomes what the flows use: profile, codec, plan
+//! shelf.rs    files of versions, removed when none needs them and none is on its way
+//! pulse.rs    how a version's calls end, whether it is left alone; sites.rs where it trapped
+//! trial.rs    new versions are judged, and taken back by policy
+//! census.rs   how many versions are loaded, how many of them only finish their calls
+//! upgrade.rs  records of an older codecgate become versions
+//! ```
+
+mod census;
+mod edition;
+mod pulse;
+mod push;
+mod shelf;
+mod sites;
+mod switch;
+mod trial;
+mod upgrade;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
+use tokio::sync::Semaphore;
 
+use crate::breaker;
 use crate::codec::{Codec, Host, Refusal};
-use crate::model::{EndpointFormat, PowerMode, Product, ProductId, Timestamp};
-use crate::profile::{Mistake, Plan, Profile};
-use crate::store::{CodecRecord, Commit, Expect, Store, StoreError, Write};
+use crate::model::{EndpointFormat, PowerMode, Product, ProductId, ProductKey, Timestamp, VersionLine, VersionNumber};
+use crate::profile::{Compatibility, Mistake, Profile};
+use crate::store::{Commit, Expect, Store, StoreError, Write};
 
-/// A product as the flows use it.
-pub struct ActiveProduct {
-    /// As stored.
-    pub product: Product,
-    /// Checked.
-    pub profile: Profile,
-    /// What speaks its bytes.
-    pub codec: Slot,
-    /// Members `"codec"` and `"profile"` of a message's provenance, as JSON without braces: digests, 16 hex digits each.
-    pub provenance: String,
+pub use census::Census;
+pub use edition::{ActiveCodec, ActiveProduct, Slot};
+pub use pulse::{CallEnd, LATENCY_BOUNDS_US, Pulse, PulseView};
+pub use push::{Aim, Breaking, Content, Missing, Novelty, Parcel, Push, Pushed};
+pub use sites::{Seen, Site, SiteView};
+pub use switch::{How, Order, Switch};
+
+/// Most admissions at one time: each compiles on all cores, and traffic goes on beside it.
+const ADMISSIONS: usize = 2;
+
+/// Whether candidates decode live traffic beside the version at work.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ShadowRuns {
+    /// The newest candidate of each product does.
+    On,
+    /// None does.
+    Off,
 }
 
-/// What speaks a product's bytes.
-pub enum Slot {
-    /// Nothing: uplinks are passed on as they come.
-    Transparent,
-    /// A loaded codec version.
-    Active(Box<ActiveCodec>),
-    /// The stored codec could not be loaded: uplinks become dead letters with this reason until another is installed.
-    Broken(String),
-}
-
-/// A codec version joined with the product's profile.
-pub struct ActiveCodec {
-    /// Compiled.
-    pub codec: Arc<Codec>,
-    /// Joined.
-    pub plan: Plan,
-}
-
-impl ActiveProduct {
-    /// The loaded codec, if there is one.
-    #[must_use]
-    pub fn codec(&self) -> Option<&ActiveCodec> {
-        match &self.codec {
-            Slot::Active(active) => Some(active),
-            Slot::Transparent | Slot::Broken(_) => None,
-        }
-    }
+/// What the operator wants of versions.
+#[derive(Debug, Clone, Copy)]
+pub struct Rules {
+    /// Retired versions, and candidates, that are kept of each product.
+    pub keep: usize,
+    /// When a version is left alone.
+    pub breaker: breaker::Settings,
+    /// Whether candidates are tried.
+    pub shadow: ShadowRuns,
 }
 
 /// What a new product is made of.
@@ -70,6 +82,23 @@ pub enum CatalogError {
     /// No such product.
     #[error("there is no product {0}")]
     NoProduct(ProductId),
+    /// No product of this name.
+    #[error("there is no product {0}")]
+    NoSuchKey(ProductKey),
+    /// A bare component says nothing of its product.
+    #[error("a bare component does not say which product it is for")]
+    Nameless,
+    /// No such version.
+    #[error("product {product} has no codec version {number}")]
+    NoVersion {
+        /// Of which product.
+        product: ProductId,
+        /// Which.
+        number: VersionNumber,
+    },
+    /// No version was replaced that is still kept.
+    #[error("product {0} has no earlier codec version to go back to")]
+    NothingToRollBack(ProductId),
     /// (manufacturerId, model) is taken (FAQ 4.1.1.4).
     #[error("a product with manufacturerId/model {0} already exists; delete it first or define another model (FAQ 4.1.1.4)")]
     Exists(String),
@@ -80,6 +109,25 @@ pub enum CatalogError {
         product: ProductId,
         /// How many.
         devices: u64,
+    },
+    /// The profile breaks what applications rely on, and nobody said that they may break.
+    #[error("the profile breaks what applications may rely on ({} changes)", .0.breaks().count())]
+    Breaking(Compatibility),
+    /// The profile is that of another product.
+    #[error("it is made for {package}, the product is {product}")]
+    OtherProduct {
+        /// Whom it is for.
+        package: ProductKey,
+        /// Whom it was given to.
+        product: ProductKey,
+    },
+    /// A stored version cannot be put to work.
+    #[error("version {number} cannot be loaded: {why}")]
+    Unloadable {
+        /// Which.
+        number: VersionNumber,
+        /// Why.
+        why: String,
     },
     /// The component was not admitted.
     #[error(transparent)]
@@ -98,21 +146,43 @@ type Table = HashMap<ProductId, Arc<ActiveProduct>>;
 pub struct Catalog {
     store: Store,
     host: Arc<Host>,
+    rules: Rules,
     active: ArcSwap<Table>,
     /// Held while one product is read from the store and swapped, never across an await.
     refreshing: Mutex<()>,
+    admissions: Semaphore,
+    shelf: Arc<shelf::Shelf>,
+    loaded: edition::Loaded,
+    census: census::Counters,
+    pulses: pulse::Pulses,
+    trials: trial::Trials,
 }
 
 impl Catalog {
-    /// Loads every stored product and its active codec. A codec that no longer loads leaves its product [`Slot::Broken`].
+    /// Loads every stored product and its active codec, on all cores. A codec that no longer loads leaves its product
+    /// [`Slot::Broken`]. Blocks.
     ///
     /// # Errors
     /// [`CatalogError::Store`] when the store cannot be read.
-    pub fn open(store: Store, host: Arc<Host>) -> Result<Arc<Self>, CatalogError> {
-        let catalog = Arc::new(Self { store, host, active: ArcSwap::default(), refreshing: Mutex::new(()) });
-        for product in catalog.store.products()? {
-            catalog.refresh(product.doc.id, None)?;
+    pub fn open(store: Store, host: Arc<Host>, rules: Rules) -> Result<Arc<Self>, CatalogError> {
+        let catalog = Arc::new(Self {
+            shelf: Arc::new(shelf::Shelf::new(store.clone())),
+            store,
+            host,
+            rules,
+            active: ArcSwap::default(),
+            refreshing: Mutex::default(),
+            admissions: Semaphore::new(ADMISSIONS),
+            loaded: edition::Loaded::default(),
+            census: census::Counters::default(),
+            pulses: pulse::Pulses::default(),
+            trials: trial::Trials::default(),
+        });
+        let mut products = Vec::new();
+        for stored in catalog.store.products()? {
+            products.push(catalog.upgrade(stored)?);
         }
+        catalog.active.store(Arc::new(catalog.load_all(products)?));
         Ok(catalog)
     }
 
@@ -122,70 +192,34 @@ impl Catalog {
         self.active.load().get(&id).cloned()
     }
 
+    /// A version of a product in the form of the flows, loaded if it is not: for looking at it, or for decoding beside the
+    /// active one. Blocks.
+    ///
+    /// # Errors
+    /// [`CatalogError::NoProduct`], [`CatalogError::NoVersion`], [`CatalogError::Unloadable`].
+    pub fn edition(&self, id: ProductId, number: VersionNumber) -> Result<Arc<ActiveProduct>, CatalogError> {
+        let product = self.store.product(id)?.ok_or(CatalogError::NoProduct(id))?.doc;
+        let version = self.store.version(id, number)?.ok_or(CatalogError::NoVersion { product: id, number })?;
+        let edition = self.build(edition::as_of(product, &version), Some(number))?;
+        match edition.codec {
+            Slot::Broken(why) => Err(CatalogError::Unloadable { number, why }),
+            Slot::Active(_) | Slot::Transparent => Ok(Arc::new(edition)),
+        }
+    }
+
     /// Stores a new product, transparent until a codec is installed.
     ///
     /// # Errors
     /// [`CatalogError::Exists`] when manufacturerId and model are taken, [`CatalogError::Store`].
     pub async fn create(&self, new: NewProduct, now: Timestamp) -> Result<Product, CatalogError> {
-        let product = Product {
-            id: self.store.next_product_id(),
-            key: new.profile.key(),
-            device_type: new.profile.device_type().to_owned(),
-            profile: new.profile.to_json(),
-            endpoint_format: new.endpoint_format,
-            power_mode: new.power_mode,
-            codec: None,
-            created: now,
-        };
+        let product = self.fresh(&new, now);
         let writes = vec![Write::PutProduct(product.clone(), Expect::Absent)];
-        self.store.commit(Commit { events: Vec::new(), writes }).await.map_err(|error| match error {
-            StoreError::Exists(_) => CatalogError::Exists(product.key.to_string()),
-            other => CatalogError::Store(other),
-        })?;
+        self.store.commit(Commit { events: Vec::new(), writes }).await.map_err(|error| taken(error, &product.key))?;
         self.refresh(product.id, None)?;
         Ok(product)
     }
 
-    /// Admits the component, joins it with the profile, stores it and makes it the active one, all while traffic runs.
-    ///
-    /// # Errors
-    /// [`CatalogError::Refused`] and [`CatalogError::Mismatch`] say what is wrong with the component; nothing has changed then.
-    pub async fn install(
-        self: &Arc<Self>,
-        id: ProductId,
-        component: Vec<u8>,
-        now: Timestamp,
-    ) -> Result<CodecRecord, CatalogError> {
-        let catalog = Arc::clone(self);
-        let admitted = tokio::task::spawn_blocking(move || catalog.admit(id, &component)).await;
-        let (codec, size) = admitted.map_err(|gone| CatalogError::Store(StoreError::Fatal(gone.to_string())))??;
-        let description = codec.description();
-        let record = CodecRecord {
-            digest: codec.digest().to_owned(),
-            product: id,
-            name: description.name.clone(),
-            version: description.version.clone(),
-            size,
-            uploaded: now,
-        };
-        // The version that was read may have been passed by another install; then the newer read decides.
-        for _ in 0..8 {
-            let stored = self.store.product(id)?.ok_or(CatalogError::NoProduct(id))?;
-            let product = Product { codec: Some(record.digest.clone()), ..stored.doc };
-            let writes = vec![Write::PutCodec(record.clone()), Write::PutProduct(product, Expect::Version(stored.version))];
-            match self.store.commit(Commit { events: Vec::new(), writes }).await {
-                Ok(()) => {
-                    self.refresh(id, Some(&codec))?;
-                    return Ok(record);
-                }
-                Err(StoreError::Conflict(_)) => {}
-                Err(error) => return Err(error.into()),
-            }
-        }
-        Err(CatalogError::Store(StoreError::Conflict("product")))
-    }
-
-    /// Deletes a product that has no devices, so that nothing cascades.
+    /// Deletes a product that has no devices, so that nothing cascades but its versions.
     ///
     /// # Errors
     /// [`CatalogError::InUse`], [`CatalogError::NoProduct`], [`CatalogError::Store`].
@@ -195,81 +229,77 @@ impl Catalog {
         if devices > 0 {
             return Err(CatalogError::InUse { product: id, devices });
         }
+        let versions = self.store.versions(id)?;
         self.store.commit(Commit { events: Vec::new(), writes: vec![Write::DeleteProduct(id)] }).await?;
-        self.refresh(id, None)
-    }
-
-    /// Compiles and checks a component against a product; stores the file but changes nothing yet.
-    fn admit(&self, id: ProductId, component: &[u8]) -> Result<(Arc<Codec>, u64), CatalogError> {
-        let stored = self.store.product(id)?.ok_or(CatalogError::NoProduct(id))?;
-        let codec = self.host.load(component)?;
-        let profile = Profile::parse("profile.json", &stored.doc.profile).map_err(CatalogError::Mismatch)?;
-        Plan::join(&profile, codec.description()).map_err(CatalogError::Mismatch)?;
-        self.store.put_file(component)?;
-        Ok((codec, component.len() as u64))
-    }
-
-    /// Rebuilds one product from the store and swaps it in. `fresh` saves loading a codec that was just compiled.
-    fn refresh(&self, id: ProductId, fresh: Option<&Arc<Codec>>) -> Result<(), CatalogError> {
-        let _one_at_a_time = self.refreshing.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut table: Table = (**self.active.load()).clone();
-        match self.store.product(id)? {
-            None => drop(table.remove(&id)),
-            Some(stored) => {
-                let earlier = table.get(&id).and_then(|active| active.codec()).map(|active| Arc::clone(&active.codec));
-                let known = fresh.into_iter().chain(earlier.as_ref());
-                let active = self.activate(stored.doc, known)?;
-                table.insert(id, Arc::new(active));
-            }
-        }
-        self.active.store(Arc::new(table));
+        self.refresh(id, None)?;
+        self.pulses.retain(id, |_| false);
+        self.shelf.clear(versions.iter().flat_map(|version| version.files()));
         Ok(())
     }
 
-    fn activate<'a>(
-        &self,
-        product: Product,
-        mut known: impl Iterator<Item = &'a Arc<Codec>>,
-    ) -> Result<ActiveProduct, CatalogError> {
-        let profile = Profile::parse("profile.json", &product.profile)
-            .map_err(|mistakes| StoreError::Corrupt { what: "profile", why: first(&mistakes) })?;
-        let slot = match product.codec.clone() {
-            None => Slot::Transparent,
-            Some(digest) => {
-                let codec = match known.find(|codec| codec.digest() == digest) {
-                    Some(codec) => Ok(Arc::clone(codec)),
-                    None => self.load(&digest),
-                };
-                let joined = codec.and_then(|codec| match Plan::join(&profile, codec.description()) {
-                    Ok(plan) => Ok(Box::new(ActiveCodec { codec, plan })),
-                    Err(mistakes) => Err(first(&mistakes)),
-                });
-                joined.map_or_else(
-                    |why| {
-                        tracing::error!(product = %product.key, codec = %digest, why, "the codec cannot be loaded: its uplinks become dead letters until another is installed");
-                        Slot::Broken(why)
-                    },
-                    Slot::Active,
-                )
-            }
-        };
-        let short = |hex: &str| hex.chars().take(16).collect::<String>();
-        let profile_digest = short(&blake3::hash(product.profile.as_bytes()).to_hex());
-        let provenance = match &product.codec {
-            Some(digest) => format!("\"codec\":\"{}\",\"profile\":\"{profile_digest}\"", short(digest)),
-            None => format!("\"profile\":\"{profile_digest}\""),
-        };
-        Ok(ActiveProduct { product, profile, codec: slot, provenance })
+    fn fresh(&self, new: &NewProduct, now: Timestamp) -> Product {
+        Product {
+            id: self.store.next_product_id(),
+            key: new.profile.key(),
+            device_type: new.profile.device_type().to_owned(),
+            profile: new.profile.to_json(),
+            endpoint_format: new.endpoint_format,
+            power_mode: new.power_mode,
+            codec: None,
+            versions: VersionLine::default(),
+            created: now,
+        }
     }
 
-    fn load(&self, digest: &str) -> Result<Arc<Codec>, String> {
-        let component = self.store.file(digest).map_err(|error| error.to_string())?;
-        let component = component.ok_or_else(|| format!("the component {digest} is missing from the store's files"))?;
-        self.host.load(&component).map_err(|refusal| refusal.to_string())
+    /// What is known of a version's calls since the start; none = it was not loaded since.
+    #[must_use]
+    pub fn pulse(&self, id: ProductId, number: VersionNumber) -> Option<Arc<Pulse>> {
+        self.pulses.find((id, number))
+    }
+
+    /// The pulses of all versions that were loaded since the start, with the keys of their products, in order.
+    #[must_use]
+    pub fn pulses(&self) -> Vec<(ProductKey, VersionNumber, PulseView)> {
+        let table = self.active.load();
+        let known = self.pulses.all().into_iter();
+        known.filter_map(|((id, number), pulse)| Some((table.get(&id)?.product.key.clone(), number, pulse.view()))).collect()
+    }
+
+    /// Rebuilds one product from the store and swaps it in; `how` = another version is at work now.
+    fn refresh(&self, id: ProductId, how: Option<How>) -> Result<(), CatalogError> {
+        let _one_at_a_time = self.refreshing.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut table: Table = (**self.active.load()).clone();
+        let replaced = match self.store.product(id)? {
+            None => table.remove(&id),
+            Some(stored) => {
+                let number = stored.doc.versions.active;
+                let next = Arc::new(self.build(stored.doc, number)?);
+                let was = table.insert(id, Arc::clone(&next));
+                if let (Some(how), Some(codec)) = (how, next.codec()) {
+                    codec.pulse.forgive();
+                    self.trials.begin(was.as_deref(), &next, how);
+                }
+                was
+            }
+        };
+        self.active.store(Arc::new(table));
+        self.census.replaced(replaced);
+        Ok(())
     }
 }
 
+fn taken(error: StoreError, key: &ProductKey) -> CatalogError {
+    match error {
+        StoreError::Exists(_) => CatalogError::Exists(key.to_string()),
+        other => CatalogError::Store(other),
+    }
+}
+
+/// The first of several mistakes, for a log line.
 fn first(mistakes: &[Mistake]) -> String {
     let Some(mistake) = mistakes.first() else { return "unknown mistake".to_owned() };
     format!("{} {}: {} ({} mistakes in all)", mistake.code, mistake.pointer, mistake.reason, mistakes.len())
 }
+
+/// A codec that was just compiled stays loaded while this lives.
+type Kept = Option<Arc<Codec>>;

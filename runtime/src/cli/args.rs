@@ -173,6 +173,88 @@ pub(super) enum PluginCommand {
     Test(TestArgs),
     /// Build, then decode one payload or encode one command.
     Run(RunArgs),
+    /// Deliver a codec to a running gateway: built from DIR, or the FILE as it is.
+    Push(PushArgs),
+    /// Put a version to work: a candidate, or one that was at work before.
+    Promote(PromoteArgs),
+    /// Take the version at work back: the one that it replaced works again.
+    Rollback(RollbackArgs),
+    /// List the versions that a gateway keeps of a product.
+    Versions(VersionsArgs),
+}
+
+/// Which gateway, and the key that opens it.
+#[derive(Debug, Args)]
+pub(super) struct GatewayArgs {
+    /// Address of the gateway's API.
+    #[arg(long, value_name = "URL", env = "CODECGATE_GATEWAY", default_value = "http://127.0.0.1:8080")]
+    pub(super) gateway: String,
+    /// A key of the gateway. Other users of this machine see arguments: better set the variable.
+    #[arg(long, value_name = "KEY", env = "CODECGATE_KEY", hide_env_values = true)]
+    pub(super) key: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct PushArgs {
+    /// Folder of a codec crate, or a file to deliver.
+    #[arg(value_name = "DIR|FILE")]
+    pub(super) path: PathBuf,
+    #[command(flatten)]
+    pub(super) gateway: GatewayArgs,
+    /// The product: its number, or manufacturerId/model; needed where the codec does not tell.
+    #[arg(long, value_name = "PRODUCT")]
+    pub(super) product: Option<String>,
+    /// Keep it as a candidate instead of putting it to work.
+    #[arg(long)]
+    pub(super) candidate: bool,
+    /// Put it to work although its profile breaks what applications may rely on.
+    #[arg(long)]
+    pub(super) accept_breaking: bool,
+    /// Why; kept with the version and told in the event of the switch.
+    #[arg(long, value_name = "TEXT")]
+    pub(super) comment: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct PromoteArgs {
+    /// Number of the version.
+    #[arg(value_name = "VERSION")]
+    pub(super) version: u32,
+    #[command(flatten)]
+    pub(super) gateway: GatewayArgs,
+    /// The product: its number, or manufacturerId/model.
+    #[arg(long, value_name = "PRODUCT")]
+    pub(super) product: String,
+    /// Put it to work although its profile breaks what applications may rely on.
+    #[arg(long)]
+    pub(super) accept_breaking: bool,
+    /// Why; told in the event of the switch.
+    #[arg(long, value_name = "TEXT")]
+    pub(super) comment: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct RollbackArgs {
+    #[command(flatten)]
+    pub(super) gateway: GatewayArgs,
+    /// The product: its number, or manufacturerId/model.
+    #[arg(long, value_name = "PRODUCT")]
+    pub(super) product: String,
+    /// Why; told in the event of the switch.
+    #[arg(long, value_name = "TEXT")]
+    pub(super) comment: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct VersionsArgs {
+    #[command(flatten)]
+    pub(super) gateway: GatewayArgs,
+    /// The product: its number, or manufacturerId/model.
+    #[arg(long, value_name = "PRODUCT")]
+    pub(super) product: String,
+    /// Print JSON instead of a table.
+    #[arg(long)]
+    pub(super) json: bool,
 }
 
 #[derive(Debug, Args)]

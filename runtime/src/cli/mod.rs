@@ -17,6 +17,8 @@ mod gateway;
 mod new;
 mod plugin;
 mod profile;
+mod remote;
+mod ship;
 mod store;
 #[cfg(test)]
 mod tests;
@@ -79,6 +81,10 @@ fn dispatch(command: Command, streams: &mut Streams<'_>) -> Result<Exit, Failure
         Command::Plugin(PluginCommand::Build(args)) => plugin::build(&args, streams),
         Command::Plugin(PluginCommand::Test(args)) => plugin::test(&args, streams),
         Command::Plugin(PluginCommand::Run(args)) => plugin::run(&args, streams),
+        Command::Plugin(PluginCommand::Push(args)) => ship::push(&args, streams),
+        Command::Plugin(PluginCommand::Promote(args)) => ship::promote(&args, streams),
+        Command::Plugin(PluginCommand::Rollback(args)) => ship::rollback(&args, streams),
+        Command::Plugin(PluginCommand::Versions(args)) => ship::versions(&args, streams),
         Command::Store(StoreCommand::Export(args)) => store::export(&args, streams),
         Command::Store(StoreCommand::Import(args)) => store::import(&args, streams),
     }

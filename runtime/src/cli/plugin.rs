@@ -215,7 +215,8 @@ fn documents(dir: &Path, streams: &mut Streams<'_>) -> Result<Vec<(PathBuf, Vec<
     Ok(documents)
 }
 
-fn component(dir: &Path) -> Result<PathBuf, Failure> {
+/// Builds the codec crate in a folder.
+pub(super) fn component(dir: &Path) -> Result<PathBuf, Failure> {
     if !dir.join("Cargo.toml").is_file() {
         return Err(Failure::usage(format!("{} is no codec crate: it has no Cargo.toml", dir.display())));
     }

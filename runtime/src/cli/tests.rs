@@ -46,6 +46,11 @@ fn every_documented_line_can_be_typed() {
         "plugin run --hex 0A17 plugins/water-meter",
         "plugin run --command SET_VALVE --service Valve --params {\"open\":true} --mid 7 plugins/water-meter",
         "simulate --server 127.0.0.1:5683 --endpoint a --hex 00 --hex 01 --count 3 --every 10s --power psm --non",
+        "plugin push plugins/water-meter --gateway http://127.0.0.1:8080 --key 0123456789abcdef",
+        "plugin push w.wasm --product Acme01/WM1 --candidate --accept-breaking --comment why",
+        "plugin promote 3 --product 1 --accept-breaking",
+        "plugin rollback --product 1 --comment oops",
+        "plugin versions --product Acme01/WM1 --json",
         "store export --data d -o f",
         "store import --data d f",
     ] {
@@ -65,6 +70,9 @@ fn wrong_use_ends_with_2_and_help_with_0() {
         "plugin run d --hex 00 --command X",
         "plugin run d --command X --mid 0",
         "plugin run d --hex 0",
+        "plugin promote --product 1",
+        "plugin rollback",
+        "plugin versions --product 1 --gateway nowhere --key k",
         "simulate --server 127.0.0.1:1 --endpoint a --hex 00 --con --non",
         "store import --data d",
     ] {

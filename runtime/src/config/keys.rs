@@ -28,21 +28,21 @@ pub(super) fn known() -> Vec<String> {
 fn root(top: &Section<'_>) -> Config {
     let default = Config::default();
     Config {
-        data_dir: folder(top, default.data_dir),
+        data_dir: folder(top, "data_dir").unwrap_or(default.data_dir),
         workers: top.count("workers", 1..=1_024, default.workers),
         coap: coap(&top.section("coap"), &default.coap),
         http: http(&top.section("http"), default.http),
         store: store(&top.section("store"), &default.store),
-        codec: codec(&top.section("codec"), &default.codec),
+        codec: codec(&top.section("codec"), default.codec),
         downlink: downlink(&top.section("downlink"), &default.downlink),
         webhook: webhook(&top.section("webhook"), &default.webhook),
         log: log(&top.section("log"), default.log),
     }
 }
 
-fn folder(top: &Section<'_>, default: PathBuf) -> PathBuf {
+fn folder(section: &Section<'_>, name: &str) -> Option<PathBuf> {
     let check = |text: &str| if text.is_empty() { Err("the name of a folder".to_owned()) } else { Ok(PathBuf::from(text)) };
-    top.text("data_dir", "the name of a folder", check).unwrap_or(default)
+    section.text(name, "the name of a folder", check)
 }
 
 fn coap(section: &Section<'_>, default: &Coap) -> Coap {
@@ -69,7 +69,7 @@ fn store(section: &Section<'_>, default: &Store) -> Store {
     }
 }
 
-fn codec(section: &Section<'_>, default: &Codec) -> Codec {
+fn codec(section: &Section<'_>, default: Codec) -> Codec {
     let isolation = [("reused", Isolation::Reused), ("fresh", Isolation::Fresh)];
     Codec {
         memory_mib: section.count("memory_mib", 1..=1_024, default.memory_mib),
@@ -80,6 +80,16 @@ fn codec(section: &Section<'_>, default: &Codec) -> Codec {
         log_lines: section.count("log_lines", 0..=1_024, default.log_lines),
         calls_per_instance: section.count("calls_per_instance", 1..=1_000_000_000, default.calls_per_instance),
         isolation: section.one_of("isolation", &isolation, default.isolation),
+        keep_versions: section.count("keep_versions", 1..=1_000, default.keep_versions),
+        breaker_faults: section.count("breaker_faults", 1..=1_000_000, default.breaker_faults),
+        breaker_window: section.seconds("breaker_window_s", 0.001..=86_400.0, default.breaker_window),
+        breaker_pause: section.seconds("breaker_pause_s", 0.001..=86_400.0, default.breaker_pause),
+        auto_rollback: section.flag("auto_rollback", default.auto_rollback),
+        rollback_uplinks: section.count("rollback_uplinks", 1..=1_000_000_000, default.rollback_uplinks),
+        rollback_margin_percent: section.count("rollback_margin_percent", 0..=100, default.rollback_margin_percent),
+        shadow: section.flag("shadow", default.shadow),
+        watch_dir: folder(section, "watch_dir").or(default.watch_dir),
+        watch_create: section.flag("watch_create", default.watch_create),
     }
 }
 

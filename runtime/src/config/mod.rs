@@ -7,6 +7,8 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use crate::breaker::{self, Policy};
+use crate::catalog::{Rules, ShadowRuns};
 use crate::codec::{Isolation, Limits};
 use crate::lwm2m::ServerConfig;
 use crate::model::{Secret, Timestamp};
@@ -94,6 +96,26 @@ pub struct Codec {
     pub calls_per_instance: u32,
     /// Whether an instance serves many calls.
     pub isolation: Isolation,
+    /// Retired codec versions, and candidates, that are kept of each product.
+    pub keep_versions: usize,
+    /// Traps and deadlines within `breaker_window` after which a codec is left alone.
+    pub breaker_faults: u32,
+    /// `breaker_window_s`
+    pub breaker_window: Duration,
+    /// `breaker_pause_s`: from one probe to the next.
+    pub breaker_pause: Duration,
+    /// Whether a new version that fails is taken back by itself.
+    pub auto_rollback: bool,
+    /// A new version is judged after so many uplinks.
+    pub rollback_uplinks: u64,
+    /// By so many percentage points its failure rate may exceed the old one's.
+    pub rollback_margin_percent: u32,
+    /// Whether candidates decode live traffic beside the version at work.
+    pub shadow: bool,
+    /// `watch_dir`: a folder whose files are delivered; relative to the working directory. None = no folder is watched.
+    pub watch_dir: Option<PathBuf>,
+    /// Whether a package in that folder makes its product when there is none.
+    pub watch_create: bool,
 }
 
 /// Retransmission of what is sent to devices (RFC 7252 4.2, with the platforms' longer times).
@@ -179,6 +201,16 @@ impl Default for Config {
                 log_lines: 16,
                 calls_per_instance: 10_000,
                 isolation: Isolation::Reused,
+                keep_versions: 5,
+                breaker_faults: 5,
+                breaker_window: Duration::from_secs(60),
+                breaker_pause: Duration::from_secs(30),
+                auto_rollback: false,
+                rollback_uplinks: 100,
+                rollback_margin_percent: 10,
+                shadow: true,
+                watch_dir: None,
+                watch_create: false,
             },
             downlink: Downlink { ack_timeout: Duration::from_secs(10), ack_random_factor: 1.5, max_retransmit: 3 },
             webhook: Webhook {
@@ -246,6 +278,30 @@ impl Config {
             calls_per_instance: codec.calls_per_instance,
             isolation: codec.isolation,
         }
+    }
+
+    /// For [`crate::catalog::Catalog::open`].
+    #[must_use]
+    pub fn catalog_rules(&self) -> Rules {
+        let codec = &self.codec;
+        let ms = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+        Rules {
+            keep: codec.keep_versions,
+            breaker: breaker::Settings {
+                faults: codec.breaker_faults,
+                window_ms: ms(codec.breaker_window),
+                pause_ms: ms(codec.breaker_pause),
+            },
+            shadow: if codec.shadow { ShadowRuns::On } else { ShadowRuns::Off },
+        }
+    }
+
+    /// When a new version is taken back by itself; none = never.
+    #[must_use]
+    pub fn rollback_policy(&self) -> Option<Policy> {
+        let codec = &self.codec;
+        let policy = Policy { uplinks: codec.rollback_uplinks, margin_percent: codec.rollback_margin_percent };
+        codec.auto_rollback.then_some(policy)
     }
 
     /// For [`crate::lwm2m::Server::new`].

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
 
-use super::Timestamp;
+use super::{Timestamp, VersionLine};
 
 /// Number of a product, given by the store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -17,6 +17,11 @@ pub struct ProductId(pub u32);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct DeviceId(pub u64);
+
+impl DeviceId {
+    /// No device: an event with it is about its product as a whole.
+    pub const NONE: Self = Self(u64::MAX);
+}
 
 impl fmt::Display for ProductId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -190,6 +195,9 @@ pub struct Product {
     pub power_mode: PowerMode,
     /// blake3 of the active codec component, hex; none = transparent.
     pub codec: Option<String>,
+    /// Its codec versions by what they do. `profile` and `codec` are those of the active one.
+    #[serde(default)]
+    pub versions: VersionLine,
     /// When it was created.
     pub created: Timestamp,
 }
@@ -296,6 +304,14 @@ mod tests {
         }
         assert_eq!(EndpointFormat::imei_of("my-meter"), None);
         assert!(Endpoint::new("a b").is_err() && Endpoint::new("").is_err() && Endpoint::new("x".repeat(129)).is_err());
+    }
+
+    #[test]
+    fn a_product_that_was_stored_before_there_were_versions_is_read() {
+        let stored = r#"{"id":1,"key":{"manufacturerId":"A","model":"M"},"deviceType":"T","profile":"{}",
+            "endpointFormat":"imei","powerMode":"psm","codec":"ab","created":7}"#;
+        let product: Product = serde_json::from_str(stored).unwrap();
+        assert_eq!((product.codec.as_deref(), product.versions), (Some("ab"), VersionLine::default()));
     }
 
     #[test]

@@ -31,11 +31,21 @@ pub enum EventKind {
     DeadLetter,
     /// A command changed its state.
     Command,
+    /// A product's codec version was put to work or taken back; about no device.
+    CodecSwitched,
+    /// A product's codec trapped or ran on too often: uplinks are stored without calling it; about no device.
+    CodecDegraded,
+    /// A degraded codec is called again; about no device.
+    CodecRecovered,
+    /// An uplink was decoded again, and subscribers are to know: the new values, and which event they correct.
+    Corrected,
+    /// An uplink was decoded again for the record only: pushed to nobody who does not ask for this kind.
+    Redecoded,
 }
 
 impl EventKind {
     /// All kinds.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 15] = [
         Self::DeviceRegistered,
         Self::DeviceUpdated,
         Self::DeviceDeregistered,
@@ -46,6 +56,11 @@ impl EventKind {
         Self::Transparent,
         Self::DeadLetter,
         Self::Command,
+        Self::CodecSwitched,
+        Self::CodecDegraded,
+        Self::CodecRecovered,
+        Self::Corrected,
+        Self::Redecoded,
     ];
 
     /// The stable text.
@@ -62,6 +77,11 @@ impl EventKind {
             Self::Transparent => "transparent",
             Self::DeadLetter => "dead-letter",
             Self::Command => "command",
+            Self::CodecSwitched => "codec-switched",
+            Self::CodecDegraded => "codec-degraded",
+            Self::CodecRecovered => "codec-recovered",
+            Self::Corrected => "corrected",
+            Self::Redecoded => "redecoded",
         }
     }
 }
@@ -107,9 +127,9 @@ impl FromStr for EventId {
 pub struct NewEvent {
     /// What it tells.
     pub kind: EventKind,
-    /// Whom it is about.
+    /// Whom it is about; [`DeviceId::NONE`] = the product as a whole.
     pub device: DeviceId,
-    /// The device's endpoint client name at that time.
+    /// The device's endpoint client name at that time; empty without a device.
     pub endpoint: String,
     /// The device's product.
     pub product: ProductId,
@@ -119,6 +139,20 @@ pub struct NewEvent {
     pub raw: Option<Vec<u8>>,
     /// A compact JSON object: what subscribers see as `data`.
     pub body: String,
+}
+
+impl NewEvent {
+    /// What the body of an event that corrects another begins with; the id and a quote follow.
+    pub const CORRECTS: &'static str = "{\"original\":\"";
+
+    /// The event that carries the bytes which were decoded again, if this one tells that they were.
+    #[must_use]
+    pub fn corrects(&self) -> Option<EventId> {
+        if !matches!(self.kind, EventKind::Corrected | EventKind::Redecoded) {
+            return None;
+        }
+        self.body.strip_prefix(Self::CORRECTS)?.split_once('"')?.0.parse().ok()
+    }
 }
 
 /// A fact in the log.
@@ -135,16 +169,17 @@ impl Event {
     #[must_use]
     pub fn to_json(&self) -> String {
         let fact = &self.fact;
+        let (id, kind, time, product, body) = (self.id, fact.kind.as_str(), fact.time, fact.product, &fact.body);
+        if fact.device == DeviceId::NONE {
+            return format!(
+                "{{\"id\":\"{id}\",\"kind\":\"{kind}\",\"time\":\"{time}\",\"productId\":{product},\"data\":{body}}}"
+            );
+        }
         // Endpoint names are visible ASCII; only quote and backslash need escaping.
         let endpoint = fact.endpoint.replace('\\', "\\\\").replace('"', "\\\"");
         format!(
-            "{{\"id\":\"{}\",\"kind\":\"{}\",\"time\":\"{}\",\"productId\":{},\"deviceId\":{},\"endpoint\":\"{endpoint}\",\"data\":{}}}",
-            self.id,
-            fact.kind.as_str(),
-            fact.time,
-            fact.product,
+            "{{\"id\":\"{id}\",\"kind\":\"{kind}\",\"time\":\"{time}\",\"productId\":{product},\"deviceId\":{},\"endpoint\":\"{endpoint}\",\"data\":{body}}}",
             fact.device,
-            fact.body
         )
     }
 }
@@ -184,7 +219,7 @@ pub struct Subscription {
     pub secret: Secret,
     /// Whose events.
     pub scope: Scope,
-    /// Which kinds; empty = all but `response`.
+    /// Which kinds; empty = all but `response` and `redecoded`.
     pub kinds: Vec<EventKind>,
     /// When it was created; it sees events from then on.
     pub created: Timestamp,
@@ -199,7 +234,11 @@ impl Subscription {
             Scope::Product(product) => fact.product == product,
             Scope::Device(device) => fact.device == device,
         };
-        let of_kind = if self.kinds.is_empty() { fact.kind != EventKind::Response } else { self.kinds.contains(&fact.kind) };
+        let of_kind = if self.kinds.is_empty() {
+            !matches!(fact.kind, EventKind::Response | EventKind::Redecoded)
+        } else {
+            self.kinds.contains(&fact.kind)
+        };
         in_scope && of_kind
     }
 }
@@ -233,5 +272,41 @@ mod tests {
         assert_eq!(value.pointer("/endpoint"), Some(&"a\"b\\c".into()));
         assert_eq!(value.pointer("/data/x"), Some(&1.into()));
         assert!(!text.contains(": "), "{text}");
+    }
+
+    #[test]
+    fn an_event_that_corrects_names_its_original() {
+        let original = EventId { day: 20_780, block: 184, offset: 3 };
+        let mut fact = NewEvent {
+            kind: EventKind::Corrected,
+            device: DeviceId(7),
+            endpoint: "e".to_owned(),
+            product: ProductId(1),
+            time: Timestamp(0),
+            raw: None,
+            body: format!("{}{original}\",\"generation\":2}}", NewEvent::CORRECTS),
+        };
+        assert_eq!(fact.corrects(), Some(original));
+        fact.body = "{\"original\":7}".to_owned();
+        assert_eq!(fact.corrects(), None);
+        fact.body = format!("{}{original}\"}}", NewEvent::CORRECTS);
+        fact.kind = EventKind::Report;
+        assert_eq!(fact.corrects(), None);
+    }
+
+    #[test]
+    fn an_event_about_a_product_names_no_device() {
+        let fact = NewEvent {
+            kind: EventKind::CodecSwitched,
+            device: DeviceId::NONE,
+            endpoint: String::new(),
+            product: ProductId(3),
+            time: Timestamp(0),
+            raw: None,
+            body: "{}".to_owned(),
+        };
+        let value: serde_json::Value = serde_json::from_str(&Event { id: EventId::default(), fact }.to_json()).unwrap();
+        assert_eq!((&value["kind"], &value["productId"]), (&"codec-switched".into(), &3.into()));
+        assert!(value.get("deviceId").is_none() && value.get("endpoint").is_none(), "{value}");
     }
 }

@@ -7,6 +7,7 @@ mod device;
 mod event;
 mod time;
 mod value;
+mod version;
 
 pub use command::{Command, CommandId, CommandState, Failure};
 pub use device::{
@@ -18,3 +19,4 @@ pub use value::{
     CodecFault, CommandDescription, Description, Downlink, FaultKind, Field, FieldDescription, Message, Origin, Report,
     ReportKind, Response, ServiceDescription, Transport, Value, ValueType,
 };
+pub use version::{Actor, CodecVersion, Exit, Retired, VersionLine, VersionNumber, VersionState};

@@ -10,6 +10,7 @@
 
 mod check;
 mod checked;
+mod compare;
 mod document;
 mod huawei;
 mod json_text;
@@ -27,6 +28,7 @@ mod plan_tests;
 mod tests;
 
 pub use checked::Profile;
+pub use compare::{Change, ChangeKind, Compatibility};
 pub use document::{CommandSpec, FieldSpec, FieldType, Layout, Service};
 pub use huawei::{Imported, MAX_PACKAGE_BYTES, Strictness, import_huawei};
 pub use mistake::{Mistake, Severity, code};

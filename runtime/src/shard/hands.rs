@@ -11,6 +11,7 @@ use crate::command::{Happening, transition};
 use crate::downlink::{self, Encoded, Step};
 use crate::lwm2m::{Answer, DownlinkId, Occurrence, RegisterRequest, Ticket, UplinkMessage};
 use crate::model::{Command, CommandId, Device, Timestamp};
+use crate::shadow::{Sample, Shadow};
 use crate::store::{Commit, Done, Expect, Store, StoreError, Submission, Versioned, Write};
 use crate::transport::Answers;
 use crate::uplink::{self, End, Sender, Whose};
@@ -30,6 +31,7 @@ pub(super) struct Hands {
     pub(super) mailbox: Mailbox,
     pub(super) batch: Vec<Submission>,
     pub(super) trace: u64,
+    pub(super) shadow: Shadow,
 }
 
 impl Hands {
@@ -133,6 +135,20 @@ impl Hands {
         let store = &self.store;
         let find = |mid| lane.sent_with(mid).and_then(|id| store.command(id).ok().flatten());
         let outcome = uplink::work(&mut self.instances, sender, message, (now, self.trace), lane.open, find);
+
+        let sample = || Sample {
+            product: Arc::clone(&product),
+            device: lane.device,
+            card: Arc::clone(&lane.card),
+            payload: message.payload.clone(),
+            origin: uplink::origin_of(message, now),
+        };
+        if let Some(site) = outcome.wonder {
+            self.shadow.explain(sample(), site);
+        }
+        if let Some(candidate) = product.candidate {
+            self.shadow.compare(sample(), candidate);
+        }
 
         let mut commit = Commit { events: outcome.events, writes: Vec::new() };
         for (command, happening) in outcome.answered {

@@ -13,6 +13,7 @@ use crate::clock;
 use crate::codec::{Host, Instances};
 use crate::lwm2m::Occurrence;
 use crate::model::DeviceId;
+use crate::shadow::Shadow;
 use crate::store::{Store, StoreError};
 use crate::transport::Answers;
 
@@ -47,6 +48,7 @@ impl Shards {
         config: &ShardsConfig,
         (store, catalog): (Store, Arc<Catalog>),
         host: &Arc<Host>,
+        shadow: &Shadow,
         answers: &Answers,
     ) -> std::io::Result<(Self, Router)> {
         let counters = Arc::new(Counters::default());
@@ -64,6 +66,7 @@ impl Shards {
                 counters: Arc::clone(&counters),
                 mailbox: Mailbox { moved: Arc::default(), bell: sender.clone() },
                 batch: Vec::new(),
+                shadow: shadow.clone(),
                 // Start time, shard and counter: unique enough to find an uplink again.
                 trace: (started << 20) ^ ((index as u64) << 56),
             };

@@ -1,6 +1,8 @@
 //! What each [`Write`] means in keys: the record, its indexes, its uniqueness, its counters. Knows no transaction and no disk.
 
-use crate::model::{Command, CommandId, CommandState, Device, DeviceId, Product, ProductId, Subscription};
+use crate::model::{
+    CodecVersion, Command, CommandId, CommandState, Device, DeviceId, Product, ProductId, Subscription, VersionNumber,
+};
 
 use super::keys::{self, Kind};
 use super::staging::Staging;
@@ -22,6 +24,8 @@ pub(super) fn stage(staging: &mut Staging<'_>, write: &Write) -> Result<(), Stor
         }
         Write::DeleteRegistration(device) => staging.remove("registration", keys::registration(*device)),
         Write::PutCommand(command, expect) => put_command(staging, command, *expect),
+        Write::PutVersion(version) => put_version(staging, version),
+        Write::DeleteVersion(product, number) => delete_version(staging, *product, *number),
         Write::PutCodec(codec) => put_codec(staging, codec),
         Write::PutSubscription(subscription) => put_subscription(staging, subscription),
         Write::DeleteSubscription(id) => {
@@ -61,10 +65,14 @@ fn delete_product(staging: &mut Staging<'_>, id: ProductId) -> Result<(), StoreE
     if device_count(staging, id)? > 0 {
         return Err(StoreError::Conflict("product"));
     }
+    for (key, _) in staging.under(&keys::key(Kind::Version, &[&id.0.to_be_bytes()]))? {
+        if let Some(bytes) = key.last_chunk() {
+            delete_version(staging, id, VersionNumber(u32::from_be_bytes(*bytes)))?;
+        }
+    }
     for (key, _) in staging.under(&keys::codec(id, ""))? {
         let digest = key.get(9..).and_then(|bytes| std::str::from_utf8(bytes).ok()).unwrap_or_default().to_owned();
-        staging.delete(keys::codec_digest(&digest, id));
-        staging.remove("codec", key)?;
+        delete_codec(staging, id, &digest)?;
     }
     staging.delete(keys::product_key(&old.doc.key));
     staging.delete(keys::device_count(id));
@@ -171,8 +179,32 @@ pub(super) fn command_of(key: &[u8]) -> Option<CommandId> {
     key.last_chunk().map(|bytes| CommandId(u128::from_be_bytes(*bytes)))
 }
 
+fn put_version(staging: &mut Staging<'_>, version: &CodecVersion) -> Result<(), StoreError> {
+    if !staging.has(&keys::product(version.product))? {
+        return Err(StoreError::Conflict("product"));
+    }
+    delete_codec(staging, version.product, &version.component)?;
+    for digest in version.files() {
+        staging.put(keys::version_file(digest, version.product, version.number), Vec::new());
+    }
+    staging.store("version", keys::version(version.product, version.number), version, Expect::Absent)
+}
+
+fn delete_version(staging: &mut Staging<'_>, product: ProductId, number: VersionNumber) -> Result<(), StoreError> {
+    let key = keys::version(product, number);
+    let Some(old) = staging.load::<CodecVersion>("version", &key)? else { return Ok(()) };
+    for digest in old.doc.files() {
+        staging.delete(keys::version_file(digest, product, number));
+    }
+    staging.remove("version", key)
+}
+
+fn delete_codec(staging: &mut Staging<'_>, product: ProductId, digest: &str) -> Result<(), StoreError> {
+    staging.delete(keys::codec_digest(digest, product));
+    staging.remove("codec", keys::codec(product, digest))
+}
+
 fn put_codec(staging: &mut Staging<'_>, codec: &CodecRecord) -> Result<(), StoreError> {
-    staging.put(keys::codec_digest(&codec.digest, codec.product), Vec::new());
     staging.store("codec", keys::codec(codec.product, &codec.digest), codec, Expect::Any)
 }
 

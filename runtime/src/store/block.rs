@@ -26,7 +26,7 @@ const PLAIN: u8 = 0;
 const LZ4: u8 = 1;
 
 /// The kinds by their number in the log. A number is never given again; the order is not that of the enum by accident only.
-const KINDS: [EventKind; 10] = [
+const KINDS: [EventKind; 15] = [
     EventKind::DeviceRegistered,
     EventKind::DeviceUpdated,
     EventKind::DeviceDeregistered,
@@ -37,6 +37,11 @@ const KINDS: [EventKind; 10] = [
     EventKind::Transparent,
     EventKind::DeadLetter,
     EventKind::Command,
+    EventKind::CodecSwitched,
+    EventKind::CodecDegraded,
+    EventKind::CodecRecovered,
+    EventKind::Corrected,
+    EventKind::Redecoded,
 ];
 
 /// Position of a kind in [`KINDS`].
@@ -52,12 +57,33 @@ pub(super) fn kind_code(kind: EventKind) -> u8 {
         EventKind::Transparent => 7,
         EventKind::DeadLetter => 8,
         EventKind::Command => 9,
+        EventKind::CodecSwitched => 10,
+        EventKind::CodecDegraded => 11,
+        EventKind::CodecRecovered => 12,
+        EventKind::Corrected => 13,
+        EventKind::Redecoded => 14,
     }
 }
 
 /// Whether the device itself caused it: such events count for its last-seen time.
 pub(super) fn is_from_device(kind: EventKind) -> bool {
-    !matches!(kind, EventKind::DeviceOffline | EventKind::Command)
+    match kind {
+        EventKind::DeviceRegistered
+        | EventKind::DeviceUpdated
+        | EventKind::DeviceDeregistered
+        | EventKind::Report
+        | EventKind::EventReport
+        | EventKind::Response
+        | EventKind::Transparent
+        | EventKind::DeadLetter => true,
+        EventKind::DeviceOffline
+        | EventKind::Command
+        | EventKind::CodecSwitched
+        | EventKind::CodecDegraded
+        | EventKind::CodecRecovered
+        | EventKind::Corrected
+        | EventKind::Redecoded => false,
+    }
 }
 
 /// Refuses what the log cannot hold.

@@ -2,7 +2,8 @@
 //! (`commit(all-or-nothing writes with expected versions)`, typed reads with opaque cursors.)
 
 use crate::model::{
-    Command, Device, DeviceId, EventId, NewEvent, Product, ProductId, Registration, Subscription, SubscriptionId, Timestamp,
+    CodecVersion, Command, Device, DeviceId, EventId, NewEvent, Product, ProductId, Registration, Subscription, SubscriptionId,
+    Timestamp, VersionNumber,
 };
 
 use super::StoreError;
@@ -53,7 +54,8 @@ pub enum Expect {
     Version(Version),
 }
 
-/// A codec version that was admitted; its component lies in the files under `digest`.
+/// An admitted codec as the first codecgate stored it: without number and profile. The catalog makes a [`CodecVersion`] of it
+/// when it is opened; nothing writes new ones but the import of an old export.
 #[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct CodecRecord {
@@ -76,7 +78,7 @@ pub struct CodecRecord {
 pub enum Write {
     /// Unique by key (manufacturerId, model).
     PutProduct(Product, Expect),
-    /// With its codec records. `Conflict("product")` while it has devices, so that no device slips in behind the caller's check.
+    /// With its codec versions. `Conflict("product")` while it has devices, so that no device slips in behind the caller's check.
     DeleteProduct(ProductId),
     /// Unique by endpoint. `Conflict("product")` when its product is gone.
     PutDevice(Device, Expect),
@@ -88,7 +90,12 @@ pub enum Write {
     DeleteRegistration(DeviceId),
     /// A command; the index of open commands follows its state. `Conflict("device")` when the device is gone.
     PutCommand(Command, Expect),
-    /// A codec version, one record per product and digest.
+    /// A new codec version; it is never rewritten. `Conflict("version")` when the number is taken, `Conflict("product")` when its
+    /// product is gone. An older codecgate's record of the same component goes.
+    PutVersion(CodecVersion),
+    /// Its files stay until [`super::Store::remove_unused_file`].
+    DeleteVersion(ProductId, VersionNumber),
+    /// A codec of an older codecgate, one record per product and digest.
     PutCodec(CodecRecord),
     /// A subscription.
     PutSubscription(Subscription),

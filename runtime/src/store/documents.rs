@@ -1,17 +1,17 @@
-//! Reading documents: products, devices, registrations, commands, codecs, subscriptions. Knows no writing.
+//! Reading documents: products, devices, registrations, commands, codec versions, subscriptions. Knows no writing.
 
 use serde::de::DeserializeOwned;
 use sled::{IVec, Tree};
 
 use crate::model::{
-    Command, CommandId, CommandState, Device, DeviceId, EventId, Product, ProductId, ProductKey, Registration, Subscription,
-    SubscriptionId,
+    CodecVersion, Command, CommandId, CommandState, Device, DeviceId, EventId, Product, ProductId, ProductKey, Registration,
+    Subscription, SubscriptionId, VersionNumber,
 };
 
 use super::apply::command_of;
 use super::engine::failed;
 use super::keys::{self, Kind};
-use super::{CodecRecord, Page, StoreError, Versioned, records};
+use super::{Page, StoreError, Versioned, records};
 
 /// The documents as they are committed; during a group's sync, a moment earlier.
 pub(super) struct Documents<'a>(pub(super) &'a Tree);
@@ -174,12 +174,19 @@ impl Documents<'_> {
         Ok(devices)
     }
 
-    pub(super) fn codec(&self, digest: &str) -> Result<Option<CodecRecord>, StoreError> {
-        let prefix = keys::key(Kind::CodecDigest, &[digest.as_bytes(), &[0]]);
-        let Some(key) = self.0.scan_prefix(prefix).keys().next() else { return Ok(None) };
-        let key = key.map_err(failed("reading codecs"))?;
-        let Some(product) = key.last_chunk().map(|bytes| ProductId(u32::from_be_bytes(*bytes))) else { return Ok(None) };
-        Ok(self.load("codec", &keys::codec(product, digest))?.map(|found| found.doc))
+    pub(super) fn version(&self, product: ProductId, number: VersionNumber) -> Result<Option<CodecVersion>, StoreError> {
+        Ok(self.load("version", &keys::version(product, number))?.map(|found| found.doc))
+    }
+
+    /// Whether a version, or a codec of an older codecgate, needs the file.
+    pub(super) fn needs_file(&self, digest: &str) -> Result<bool, StoreError> {
+        for kind in [Kind::VersionFile, Kind::CodecDigest] {
+            let prefix = keys::key(kind, &[digest.as_bytes(), &[0]]);
+            if let Some(key) = self.0.scan_prefix(prefix).keys().next() {
+                return key.map(|_| true).map_err(failed("reading codec versions"));
+            }
+        }
+        Ok(false)
     }
 
     pub(super) fn subscription(&self, id: SubscriptionId) -> Result<Option<Subscription>, StoreError> {

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::StoreError;
 
-/// The folder of files. A file is never changed, and stays: a record that names it may be on its way.
+/// The folder of files. A file is never changed; who removes one sees to it that no record that names it is on its way.
 #[derive(Debug)]
 pub(super) struct Files {
     dir: PathBuf,
@@ -57,7 +57,7 @@ impl Files {
 
     /// The bytes with that digest; none when there are none, or when it is no digest.
     pub(super) fn read(&self, digest: &str) -> Result<Option<Vec<u8>>, StoreError> {
-        if digest.len() != 64 || !digest.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f')) {
+        if !is_digest(digest) {
             return Ok(None);
         }
         let path = self.dir.join(digest);
@@ -73,6 +73,19 @@ impl Files {
         }
     }
 
+    /// Removes the file; tells whether there was one.
+    pub(super) fn remove(&self, digest: &str) -> Result<bool, StoreError> {
+        if !is_digest(digest) {
+            return Ok(false);
+        }
+        let path = self.dir.join(digest);
+        match fs::remove_file(&path) {
+            Ok(()) => Ok(true),
+            Err(fault) if fault.kind() == io::ErrorKind::NotFound => Ok(false),
+            Err(fault) => Err(StoreError::Fatal(format!("removing {}: {fault}", path.display()))),
+        }
+    }
+
     /// Digests of all files, in order.
     pub(super) fn list(&self) -> Result<Vec<String>, StoreError> {
         let entries = fs::read_dir(&self.dir).map_err(|fault| StoreError::Fatal(format!("listing files: {fault}")))?;
@@ -81,6 +94,10 @@ impl Files {
         names.sort();
         Ok(names)
     }
+}
+
+fn is_digest(text: &str) -> bool {
+    text.len() == 64 && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
 }
 
 #[cfg(test)]
@@ -104,5 +121,7 @@ mod tests {
         assert!(matches!(files.read(&digest), Err(StoreError::Corrupt { .. })));
         files.put(b"component").unwrap();
         assert!(files.read(&digest).unwrap().is_some());
+        assert!(files.remove(&digest).unwrap() && !files.remove(&digest).unwrap() && !files.remove("../lock").unwrap());
+        assert_eq!(files.read(&digest).unwrap(), None);
     }
 }

@@ -63,7 +63,8 @@ impl Index {
         let mut memory = self.write();
         for event in events {
             let Event { id, fact } = event;
-            memory.live.entry(Lane::Device(fact.device)).or_default().push(*id);
+            let lane = if fact.device == DeviceId::NONE { Lane::Product(fact.product) } else { Lane::Device(fact.device) };
+            memory.live.entry(lane).or_default().push(*id);
             memory.count += 1;
             if is_from_device(fact.kind) {
                 let seen = memory.seen.entry(fact.device).or_default();
@@ -73,6 +74,10 @@ impl Index {
                 memory.live.entry(Lane::DeadLetters(fact.product)).or_default().push(*id);
                 memory.live.entry(Lane::AllDeadLetters).or_default().push(*id);
                 memory.count += 2;
+            }
+            if let Some(original) = fact.corrects() {
+                memory.live.entry(Lane::Corrections(original)).or_default().push(*id);
+                memory.count += 1;
             }
             memory.last = Some(*id);
         }
@@ -97,7 +102,7 @@ impl Index {
             slice.lanes.push(*lane);
             let seen = match lane {
                 Lane::Device(device) => memory.seen.get(device).copied().unwrap_or_default(),
-                Lane::DeadLetters(_) | Lane::AllDeadLetters => Timestamp::default(),
+                Lane::DeadLetters(_) | Lane::AllDeadLetters | Lane::Product(_) | Lane::Corrections(_) => Timestamp::default(),
             };
             for of_day in places.chunk_by(|one, next| one.day == next.day) {
                 for chunk in of_day.chunks(CHUNK) {

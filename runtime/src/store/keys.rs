@@ -3,7 +3,7 @@
 //! Tree `state`: `tenant u32 | kind u8 | ...`. Tree `ev-DDDDD` (one per arrival day, DDDDD = days since 1970):
 //! `tenant u32 | section u8 | ...`. The tenant is 0 until there are several.
 
-use crate::model::{CommandId, CommandState, DeviceId, EventId, ProductId, ProductKey, SubscriptionId};
+use crate::model::{CommandId, CommandState, DeviceId, EventId, ProductId, ProductKey, SubscriptionId, VersionNumber};
 
 const TENANT: [u8; 4] = [0; 4];
 
@@ -35,9 +35,9 @@ pub(super) enum Kind {
     OpenCommand = 0x0a,
     /// state, command -> nothing
     StateCommand = 0x0b,
-    /// product, digest -> record
+    /// product, digest -> record of an older codecgate
     Codec = 0x0c,
-    /// digest, product -> nothing
+    /// digest, product -> nothing; of an older codecgate
     CodecDigest = 0x0d,
     /// subscription -> record
     Subscription = 0x0e,
@@ -47,6 +47,10 @@ pub(super) enum Kind {
     Counter = 0x10,
     /// device -> time it was last seen, once its events have passed retention
     Seen = 0x11,
+    /// product, version number -> record
+    Version = 0x12,
+    /// digest of a file, product, version number -> nothing
+    VersionFile = 0x13,
     /// head key, version, chunk -> part of a long record
     Chunk = 0x7f,
 }
@@ -115,6 +119,14 @@ pub(super) fn codec_digest(digest: &str, product: ProductId) -> Vec<u8> {
     key(Kind::CodecDigest, &[digest.as_bytes(), &[0], &product.0.to_be_bytes()])
 }
 
+pub(super) fn version(product: ProductId, number: VersionNumber) -> Vec<u8> {
+    key(Kind::Version, &[&product.0.to_be_bytes(), &number.0.to_be_bytes()])
+}
+
+pub(super) fn version_file(digest: &str, product: ProductId, number: VersionNumber) -> Vec<u8> {
+    key(Kind::VersionFile, &[digest.as_bytes(), &[0], &product.0.to_be_bytes(), &number.0.to_be_bytes()])
+}
+
 pub(super) fn subscription(id: SubscriptionId) -> Vec<u8> {
     key(Kind::Subscription, &[&id.0.to_be_bytes()])
 }
@@ -179,6 +191,10 @@ pub(super) enum Lane {
     DeadLetters(ProductId),
     /// All dead letters.
     AllDeadLetters,
+    /// Events about a product as a whole.
+    Product(ProductId),
+    /// Those that correct this event.
+    Corrections(EventId),
 }
 
 const SECTION_DEVICE_LANE: u8 = 2;
@@ -194,8 +210,15 @@ pub(super) fn lane(lane: Lane) -> Vec<u8> {
         Lane::Device(device) => (SECTION_DEVICE_LANE, device.0),
         Lane::DeadLetters(product) => (3, u64::from(product.0)),
         Lane::AllDeadLetters => (4, 0),
+        Lane::Product(product) => (5, u64::from(product.0)),
+        Lane::Corrections(original) => (6, packed(original)),
     };
     [&TENANT[..], &[section], &id.to_be_bytes()].concat()
+}
+
+/// An event id in 64 bits. Days beyond the year 4800 and blocks beyond 2^28 of a day would share a lane; readers look again.
+fn packed(id: EventId) -> u64 {
+    (u64::from(id.day) << 44) | ((u64::from(id.block) & 0x0fff_ffff) << 16) | u64::from(id.offset)
 }
 
 /// An index chunk, named by the last position in it.

@@ -10,8 +10,8 @@ use std::sync::atomic::Ordering;
 use tokio::sync::watch;
 
 use crate::model::{
-    Command, CommandId, CommandState, Device, DeviceId, Event, EventId, EventKind, Product, ProductId, ProductKey, Registration,
-    Subscription, SubscriptionId, Timestamp,
+    CodecVersion, Command, CommandId, CommandState, Device, DeviceId, Event, EventId, EventKind, Product, ProductId, ProductKey,
+    Registration, Subscription, SubscriptionId, Timestamp, VersionNumber,
 };
 
 use super::documents::Documents;
@@ -101,12 +101,17 @@ impl Store {
         self.documents().devices_with_open_commands()
     }
 
-    /// The codec version whose component has this blake3; of several products with the same component, the first.
-    pub fn codec(&self, digest: &str) -> Result<Option<CodecRecord>, StoreError> {
-        self.documents().codec(digest)
+    /// The product's codec version with this number.
+    pub fn version(&self, product: ProductId, number: VersionNumber) -> Result<Option<CodecVersion>, StoreError> {
+        self.documents().version(product, number)
     }
 
-    /// The product's codec versions, in order of digest.
+    /// The product's codec versions, in order of number.
+    pub fn versions(&self, product: ProductId) -> Result<Vec<CodecVersion>, StoreError> {
+        Ok(bare(self.documents().all("version", Kind::Version, &product.0.to_be_bytes())?))
+    }
+
+    /// What an older codecgate stored of the product's codecs, in order of digest.
     pub fn codecs(&self, product: ProductId) -> Result<Vec<CodecRecord>, StoreError> {
         Ok(bare(self.documents().all("codec", Kind::Codec, &product.0.to_be_bytes())?))
     }
@@ -128,7 +133,7 @@ impl Store {
 
     // files, content-addressed, outside sled
 
-    /// Durable when it returns the blake3 in hex. A file stays for good; the same bytes are stored once.
+    /// Durable when it returns the blake3 in hex. A file stays until it is removed; the same bytes are stored once.
     pub fn put_file(&self, bytes: &[u8]) -> Result<String, StoreError> {
         self.shared.files.put(bytes)
     }
@@ -136,6 +141,15 @@ impl Store {
     /// The bytes with this blake3, verified; none when there are none.
     pub fn file(&self, digest: &str) -> Result<Option<Vec<u8>>, StoreError> {
         self.shared.files.read(digest)
+    }
+
+    /// Removes the file unless a codec version needs it; tells whether it is gone. The caller sees to it that no version that
+    /// names the file is on its way.
+    pub fn remove_unused_file(&self, digest: &str) -> Result<bool, StoreError> {
+        if self.documents().needs_file(digest)? {
+            return Ok(false);
+        }
+        self.shared.files.remove(digest)
     }
 
     // the log
@@ -166,6 +180,23 @@ impl Store {
         limit: usize,
     ) -> Result<Page<Event, EventId>, StoreError> {
         log::lane_events(&self.shared, Lane::Device(device), before, limit)
+    }
+
+    /// Events about a product as a whole (switches of its codec), newest first, older than `before`.
+    pub fn product_events(
+        &self,
+        product: ProductId,
+        before: Option<EventId>,
+        limit: usize,
+    ) -> Result<Page<Event, EventId>, StoreError> {
+        log::lane_events(&self.shared, Lane::Product(product), before, limit)
+    }
+
+    /// The events that correct this one, newest first, at most `limit`.
+    pub fn corrections(&self, original: EventId, limit: usize) -> Result<Vec<Event>, StoreError> {
+        let mut found = log::lane_events(&self.shared, Lane::Corrections(original), None, limit)?.items;
+        found.retain(|event| event.fact.corrects() == Some(original));
+        Ok(found)
     }
 
     /// Dead letters, newest first, older than `before`; a page ends early at about 1 MiB.

@@ -11,7 +11,7 @@ use base64::prelude::BASE64_STANDARD;
 use serde::{Deserialize, Serialize};
 
 use crate::model::{
-    Command, Device, DeviceId, Event, EventId, EventKind, NewEvent, Product, ProductId, Registration, Subscription,
+    CodecVersion, Command, Device, DeviceId, Event, EventId, EventKind, NewEvent, Product, ProductId, Registration, Subscription,
     SubscriptionId, Timestamp,
 };
 
@@ -38,18 +38,34 @@ struct Header {
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 enum Line {
-    Counter { name: String, value: u64 },
-    File { digest: String, base64: String },
+    Counter {
+        name: String,
+        value: u64,
+    },
+    File {
+        digest: String,
+        base64: String,
+    },
     Product(Box<Product>),
+    /// Of an older codecgate.
     Codec(CodecRecord),
+    Version(Box<CodecVersion>),
     Device(Box<Device>),
     Registration(Box<Registration>),
     Command(Box<Command>),
     Subscription(Box<Subscription>),
-    Cursor { subscription: SubscriptionId, event: String },
-    Seen { device: DeviceId, time: Timestamp },
+    Cursor {
+        subscription: SubscriptionId,
+        event: String,
+    },
+    Seen {
+        device: DeviceId,
+        time: Timestamp,
+    },
     Event(Box<EventLine>),
-    End { lines: u64 },
+    End {
+        lines: u64,
+    },
 }
 
 #[derive(Serialize, Deserialize)]
@@ -123,6 +139,9 @@ fn export_documents(shared: &Shared, lines: &mut Lines<'_>) -> Result<(), StoreE
     }
     for found in documents.all("codec", Kind::Codec, &[])? {
         lines.put(&Line::Codec(found.doc))?;
+    }
+    for found in documents.all("version", Kind::Version, &[])? {
+        lines.put(&Line::Version(Box::new(found.doc)))?;
     }
     let mut after = None;
     loop {
@@ -255,6 +274,7 @@ impl Intake<'_> {
             Line::File { digest, base64 } => return self.file(number, &digest, &base64),
             Line::Product(product) => Item::change(number, Change::PutProduct(*product, Expect::Absent)),
             Line::Codec(codec) => Item::change(number, Change::PutCodec(codec)),
+            Line::Version(version) => Item::change(number, Change::PutVersion(*version)),
             Line::Device(device) => Item::change(number, Change::PutDevice(*device, Expect::Absent)),
             Line::Registration(registration) => Item::change(number, Change::PutRegistration(*registration)),
             Line::Command(command) => Item::change(number, Change::PutCommand(*command, Expect::Absent)),

@@ -4,14 +4,21 @@
 //! again after a codec was mended (a decoded payload is never silently missing).
 
 mod body;
+mod content;
+mod death;
 mod registration;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use body::Body;
+use death::{Death, dead_letter};
+use serde_json::json;
 
-use crate::catalog::{ActiveCodec, ActiveProduct, Slot};
-use crate::codec::{CallError, DeviceCard, Instances};
+use crate::breaker::{Change, Turn};
+use crate::catalog::{ActiveCodec, ActiveProduct, CallEnd, Site, Slot};
+use crate::clock;
+use crate::codec::{DeviceCard, Instances, LogLine};
 use crate::command::Happening;
 use crate::lwm2m::UplinkMessage;
 use crate::model::{
@@ -19,6 +26,8 @@ use crate::model::{
 };
 use crate::store::Versioned;
 
+pub(crate) use content::{content, is_of_an_uplink, sent_before, stored_content, trace_of};
+pub(crate) use death::run_line;
 pub(crate) use registration::{Whose, deregistered, offline, registered, updated};
 
 /// Whom an uplink is from, as far as its events need it.
@@ -55,7 +64,20 @@ pub(crate) struct Outcome {
     pub(crate) has_more: bool,
     /// The codec's application-level answer to the report.
     pub(crate) ack: Option<Vec<u8>>,
+    /// The codec failed at a place that nobody looked at yet.
+    pub(crate) wonder: Option<Site>,
 }
+
+/// How an uplink reached the gateway, as its codec is told.
+pub(crate) fn origin_of(message: &UplinkMessage, now: Timestamp) -> Origin {
+    let (object, instance, resource) = message.path;
+    let content_format = message.content_format;
+    Origin { transport: Transport::Coap, object, instance, resource, content_format, received_ms: now.0 }
+}
+
+/// What a dead letter and the log say of a codec that is left alone.
+const DEGRADED: &str =
+    "the codec trapped or ran on too often and is not called for a while; uplinks are kept and can be decoded again (redecode)";
 
 /// Works out one uplink. `find` looks up the device's command that was sent with a mid; `waiting` tells the codec's answer
 /// that commands wait.
@@ -67,15 +89,7 @@ pub(crate) fn work(
     waiting: bool,
     find: impl FnMut(u16) -> Option<Versioned<Command>>,
 ) -> Outcome {
-    let (object, instance, resource) = message.path;
-    let origin = Origin {
-        transport: Transport::Coap,
-        object,
-        instance,
-        resource,
-        content_format: message.content_format,
-        received_ms: now.0,
-    };
+    let origin = origin_of(message, now);
     let payload = &message.payload;
     let active = match &sender.product.codec {
         Slot::Transparent => {
@@ -83,24 +97,75 @@ pub(crate) fn work(
             return ended(End::Transparent, sender.event(EventKind::Transparent, now, Some(payload.clone()), body));
         }
         Slot::Broken(why) => {
-            return dead_letter(sender, payload, (now, trace), Death::host("codec-not-loaded", why));
+            return dead_letter(sender, payload, (now, trace), &Death::host("codec-not-loaded", why), &[]);
         }
         Slot::Active(active) => active,
     };
-    let decoded = instances.decode(&active.codec, sender.card, payload, &origin);
-    pass_on_log(instances, sender, "decode");
-    let messages = match decoded {
-        Ok(messages) => messages,
-        Err(error) => return dead_letter(sender, payload, (now, trace), Death::call(&error)),
-    };
-    let mut outcome = match write_messages(active, sender, &messages, payload, (now, trace), find) {
-        Ok(outcome) => outcome,
-        Err(why) => return dead_letter(sender, payload, (now, trace), Death::host("broken-promise", &why)),
-    };
-    if messages.iter().any(|message| matches!(message, Message::Report(_))) {
-        outcome.ack = acknowledge(instances, active, sender, payload, &origin, waiting);
+    let begun = clock::monotonic();
+    let turn = active.pulse.ask(begun);
+    if turn == Turn::Hold {
+        active.pulse.ended(turn, CallEnd::Held, Duration::ZERO, 0, begun);
+        return dead_letter(sender, payload, (now, trace), &Death::host("codec-degraded", DEGRADED), &[]);
     }
+    let decoded = instances.decode(&active.codec, sender.card, payload, &origin);
+    let ended = clock::monotonic();
+    let memory = instances.last_cost().memory_bytes;
+    let log = pass_on_log(instances, sender, "decode");
+    let (mut outcome, end, told) = match decoded {
+        Ok(messages) => match write_messages(active, sender, &messages, payload, (now, trace), find) {
+            Ok(mut outcome) => {
+                if messages.iter().any(|message| matches!(message, Message::Report(_))) {
+                    outcome.ack = acknowledge(instances, active, sender, payload, &origin, waiting);
+                }
+                (outcome, CallEnd::Decoded, None)
+            }
+            Err(why) => {
+                let death = Death::host("broken-promise", &why);
+                (dead_letter(sender, payload, (now, trace), &death, &log), CallEnd::BrokenPromise, None)
+            }
+        },
+        Err(error) => {
+            let mut death = Death::call(&error);
+            let wonder = death.note(&active.pulse, payload, now);
+            let outcome = dead_letter(sender, payload, (now, trace), &death, &log);
+            (Outcome { wonder, ..outcome }, CallEnd::from(&error), Some(death.to_json(payload, &[])))
+        }
+    };
+    let change = active.pulse.ended(turn, end, ended.saturating_duration_since(begun), memory, ended);
+    outcome.events.extend(change.map(|change| changed(active, sender, change, told, now)));
     outcome
+}
+
+/// The event that tells the operator that a codec is left alone, or called again.
+fn changed(
+    active: &ActiveCodec,
+    sender: Sender<'_>,
+    change: Change,
+    error: Option<serde_json::Value>,
+    now: Timestamp,
+) -> NewEvent {
+    let ActiveProduct { product, version, .. } = sender.product;
+    let settings = active.pulse.settings();
+    let kind = match change {
+        Change::Degraded => {
+            tracing::error!(product = %product.key, version = ?version.map(|number| number.0), faults = settings.faults, "{DEGRADED}");
+            EventKind::CodecDegraded
+        }
+        Change::Recovered => {
+            tracing::warn!(product = %product.key, version = ?version.map(|number| number.0), "a degraded codec answered and is called again");
+            EventKind::CodecRecovered
+        }
+    };
+    let mut body =
+        json!({ "version": version, "codec": active.codec.digest().get(..16), "endpoint": sender.card.endpoint.as_str() });
+    if let (Some(error), Some(members)) = (error, body.as_object_mut()) {
+        members.insert("faults".to_owned(), settings.faults.into());
+        members.insert("windowMs".to_owned(), settings.window_ms.into());
+        members.insert("pauseMs".to_owned(), settings.pause_ms.into());
+        members.insert("error".to_owned(), error);
+    }
+    let (device, endpoint) = (DeviceId::NONE, String::new());
+    NewEvent { kind, device, endpoint, product: product.id, time: now, raw: None, body: body.to_string() }
 }
 
 /// Asks the codec for its application-level answer (REFERENCE B.4 cloudRsp). A codec that fails here loses only the answer.
@@ -122,7 +187,7 @@ fn acknowledge(
 }
 
 fn ended(end: End, event: NewEvent) -> Outcome {
-    Outcome { end, events: vec![event], answered: Vec::new(), has_more: false, ack: None }
+    Outcome { end, events: vec![event], answered: Vec::new(), has_more: false, ack: None, wonder: None }
 }
 
 /// Sorts the messages into at most one event a kind, in the order report, event report, response; the first carries the bytes.
@@ -134,7 +199,8 @@ fn write_messages(
     (now, trace): (Timestamp, u64),
     mut find: impl FnMut(u16) -> Option<Versioned<Command>>,
 ) -> Result<Outcome, String> {
-    let mut outcome = Outcome { end: End::Decoded, events: Vec::new(), answered: Vec::new(), has_more: false, ack: None };
+    let mut outcome =
+        Outcome { end: End::Decoded, events: Vec::new(), answered: Vec::new(), has_more: false, ack: None, wonder: None };
     let mut raw = Some(payload.to_vec());
     let provenance = &sender.product.provenance;
     for (kind, event_kind) in [(ReportKind::Report, EventKind::Report), (ReportKind::Event, EventKind::EventReport)] {
@@ -192,45 +258,7 @@ fn response_values(active: &ActiveCodec, command: Option<&Versioned<Command>>, r
     Ok(values)
 }
 
-/// Why a payload could not be decoded.
-struct Death<'a> {
-    code: &'a str,
-    detail: String,
-    offset: Option<u32>,
-    function: Option<&'a str>,
-}
-
-impl<'a> Death<'a> {
-    fn host(code: &'a str, why: &str) -> Self {
-        Self { code, detail: why.to_owned(), offset: None, function: None }
-    }
-
-    fn call(error: &'a CallError) -> Self {
-        match error {
-            CallError::Refused(fault) => {
-                Self { code: fault.kind.as_str(), detail: fault.detail.clone(), offset: fault.offset, function: None }
-            }
-            CallError::Trap { function, message, .. } => {
-                Self { code: "trap", detail: message.clone(), offset: None, function: Some(function) }
-            }
-            CallError::Deadline { function, .. } | CallError::OutOfFuel { function, .. } => {
-                Self { code: "deadline", detail: error.to_string(), offset: None, function: Some(function) }
-            }
-            CallError::TooLarge { .. } => Self { code: "too-large", detail: error.to_string(), offset: None, function: None },
-        }
-    }
-}
-
-fn dead_letter(sender: Sender<'_>, payload: &[u8], (now, trace): (Timestamp, u64), death: Death<'_>) -> Outcome {
-    tracing::debug!(endpoint = %sender.card.endpoint, code = death.code, detail = %death.detail, "dead letter");
-    let error = serde_json::json!({
-        "code": death.code, "detail": death.detail, "offset": death.offset, "function": death.function,
-    });
-    let body = Body::new(trace, &sender.product.provenance).hex("payload", payload).raw("error", &error.to_string()).finish();
-    ended(End::DeadLetter, sender.event(EventKind::DeadLetter, now, Some(payload.to_vec()), body))
-}
-
-fn pass_on_log(instances: &mut Instances, sender: Sender<'_>, call: &str) {
+fn pass_on_log(instances: &mut Instances, sender: Sender<'_>, call: &str) -> Vec<LogLine> {
     let (lines, dropped) = instances.take_log();
     for line in &lines {
         let (product, endpoint, text) = (&sender.product.product.key, &sender.card.endpoint, &line.text);
@@ -244,4 +272,5 @@ fn pass_on_log(instances: &mut Instances, sender: Sender<'_>, call: &str) {
     if dropped > 0 {
         tracing::warn!(target: "codec", endpoint = %sender.card.endpoint, dropped, "the codec logged more lines than a call may");
     }
+    lines
 }

@@ -23,6 +23,9 @@ export!(Hostile);
 /// A test overwrites this text in the component's bytes to choose how `describe` behaves.
 static DESCRIBE: [u8; 24] = *b"describe-mode:well......";
 
+/// The same for `decode`, whatever the payload.
+static DECODE: [u8; 24] = *b"decode-mode:well........";
+
 thread_local! {
     /// State that survives a call, as no codec should keep it.
     static CALLS: Cell<i64> = const { Cell::new(0) };
@@ -59,6 +62,12 @@ impl Guest for Hostile {
         CALLS.set(calls);
         let (behaviour, rest) = payload.split_first().map_or((0xff, &[][..]), |(first, rest)| (*first, rest));
         let number = rest.first_chunk().map_or(0, |bytes| u16::from_be_bytes(*bytes));
+        let more = match &black_box(&DECODE)[12..16] {
+            b"trap" => return deep_inside::parse(b"decode gave up"),
+            b"deaf" => return Err(refused(6)),
+            b"more" => 1_000,
+            _ => 0,
+        };
         match behaviour {
             0x00 => read(&payload),
             0x01 => deep_inside::parse(rest),
@@ -66,7 +75,7 @@ impl Guest for Hostile {
             0x03 => bomb(),
             0x04 => Ok(vec![report(Value::Integer(dig(u64::from(number)) as i64))]),
             0x05 => Ok(vec![report(Value::Bytes(vec![0; usize::from(number) << 10]))]),
-            0x06 => Ok((0..number).map(|n| report(Value::Integer(n.into()))).collect()),
+            0x06 => Ok((0..number).map(|n| report(Value::Integer(i64::from(n) + more))).collect()),
             0x07 => {
                 (0..number).for_each(|n| log::log(log::Level::Info, &format!("line {n} {}", "x".repeat(300))));
                 Ok(vec![])

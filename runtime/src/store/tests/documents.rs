@@ -1,7 +1,7 @@
 //! Documents: versions, uniqueness, indexes, numbers that are never given twice.
 
 use super::*;
-use crate::model::{Registration, Scope, Secret, Subscription, SubscriptionId};
+use crate::model::{Actor, CodecVersion, Registration, Scope, Secret, Subscription, SubscriptionId, VersionNumber};
 use crate::store::{CodecRecord, Version};
 
 fn registration(device: u64) -> Registration {
@@ -242,7 +242,6 @@ fn small_documents_come_back_after_a_restart_and_numbers_are_not_reused() {
     assert_eq!(store.next_product_id(), ProductId(8));
     assert_eq!(store.registrations().unwrap(), [registration(1)]);
     assert_eq!(store.codecs(ProductId(1)).unwrap(), std::slice::from_ref(&codec));
-    assert_eq!(store.codec(&codec.digest).unwrap(), Some(codec));
     assert_eq!(store.subscriptions().unwrap(), [subscription(1)]);
     assert_eq!(store.cursor(SubscriptionId(1)).unwrap(), Some(at));
     assert_eq!(store.cursor(SubscriptionId(2)).unwrap(), None, "no cursor without its subscription");
@@ -254,7 +253,7 @@ fn small_documents_come_back_after_a_restart_and_numbers_are_not_reused() {
     store.commit_blocking(writes(gone)).unwrap();
     assert_eq!((store.cursor(SubscriptionId(1)), store.registration(DeviceId(1))), (Ok(None), Ok(None)));
     assert_eq!(store.codecs(ProductId(7)).unwrap(), []);
-    assert!(store.codec(&other.digest).unwrap().is_some(), "the other product still has it");
+    assert_eq!(store.codecs(ProductId(1)).unwrap(), [codec], "the other product still has it");
 }
 
 #[test]
@@ -275,4 +274,70 @@ fn a_large_profile_is_stored_in_parts_and_never_in_a_blob() {
         store.commit_blocking(writes(vec![Write::PutProduct(product(id), Expect::Any)])).unwrap();
     }
     assert!(store.shared.engine.state.len() < keys - 20 * 5, "old parts are removed");
+}
+
+fn version(product: u32, number: u32, component: &str) -> CodecVersion {
+    CodecVersion {
+        product: ProductId(product),
+        number: VersionNumber(number),
+        component: component.repeat(64),
+        profile: "{}".to_owned(),
+        profile_digest: "0".repeat(64),
+        package: None,
+        package_file: None,
+        signer: None,
+        name: "n".to_owned(),
+        version: "1".to_owned(),
+        size: 3,
+        uploaded: NOW,
+        uploaded_by: Actor::Watch,
+        comment: None,
+    }
+}
+
+#[test]
+fn a_version_is_written_once_and_its_file_stays_while_any_product_needs_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path());
+    let file = store.put_file(b"component").unwrap();
+    let of = |product| CodecVersion { component: file.clone(), ..version(product, 1, "") };
+    let answers = commit_all(
+        &store,
+        vec![
+            writes(vec![Write::PutVersion(of(1))]),
+            writes(vec![Write::PutProduct(product(1), Expect::Absent), Write::PutProduct(product(2), Expect::Absent)]),
+            writes(vec![Write::PutVersion(of(1)), Write::PutVersion(of(2)), Write::PutVersion(version(1, 2, "b"))]),
+            writes(vec![Write::PutVersion(version(1, 1, "c"))]),
+        ],
+    );
+    let conflict = |what| Err(StoreError::Conflict(what));
+    assert_eq!(answers, [conflict("product"), Ok(()), Ok(()), conflict("version")]);
+    assert_eq!(store.versions(ProductId(1)).unwrap(), [of(1), version(1, 2, "b")]);
+    assert_eq!(store.remove_unused_file(&file), Ok(false));
+    store.commit_blocking(writes(vec![Write::DeleteVersion(ProductId(1), VersionNumber(1))])).unwrap();
+    assert_eq!(store.version(ProductId(1), VersionNumber(1)), Ok(None));
+    assert_eq!(store.remove_unused_file(&file), Ok(false), "the other product needs it");
+    store.commit_blocking(writes(vec![Write::DeleteProduct(ProductId(2))])).unwrap();
+    assert_eq!(store.versions(ProductId(2)).unwrap(), []);
+    assert_eq!((store.remove_unused_file(&file), store.file(&file)), (Ok(true), Ok(None)));
+}
+
+#[test]
+fn events_about_a_product_are_listed_for_it_and_for_no_device() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path());
+    let switch = |product| crate::model::NewEvent {
+        kind: crate::model::EventKind::CodecSwitched,
+        device: DeviceId::NONE,
+        endpoint: String::new(),
+        product: ProductId(product),
+        ..report(1, 0)
+    };
+    store.commit_blocking(events(vec![switch(1), report(1, 1), switch(2), switch(1)])).unwrap();
+    let listed = |store: &Store| store.product_events(ProductId(1), None, 10).unwrap().items.len();
+    assert_eq!((listed(&store), store.last_seen(DeviceId::NONE)), (2, None));
+    drop(store);
+    let store = open(dir.path());
+    assert_eq!(listed(&store), 2, "from the chunks of the checkpoint");
+    assert_eq!(store.product_events(ProductId(1), None, 1).unwrap().items[0].fact.product, ProductId(1));
 }

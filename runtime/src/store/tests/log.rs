@@ -179,3 +179,28 @@ fn readers_see_only_whole_ordered_prefixes_while_writers_write() {
     });
     assert_eq!(all_events(&store).len(), 2_400);
 }
+
+#[test]
+fn corrections_are_found_by_the_event_they_correct() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path());
+    let report = |device| fact(EventKind::Report, device, NOW, device);
+    store.commit_blocking(events(vec![report(1), report(2)])).unwrap();
+    let originals: Vec<EventId> = all_events(&store).into_iter().map(|event| event.id).collect();
+    let correction = |kind, original: EventId, generation: u32| crate::model::NewEvent {
+        body: format!("{}{original}\",\"generation\":{generation}}}", crate::model::NewEvent::CORRECTS),
+        ..fact(kind, 1, NOW.plus_ms(2 * DAY), 0)
+    };
+    store.commit_blocking(events(vec![correction(EventKind::Redecoded, originals[0], 2)])).unwrap();
+    store.commit_blocking(events(vec![correction(EventKind::Corrected, originals[0], 3)])).unwrap();
+    let found = |store: &Store, original| {
+        let found = store.corrections(original, 9).unwrap();
+        found.into_iter().map(|event| event.fact.kind).collect::<Vec<_>>()
+    };
+    let expected = [EventKind::Corrected, EventKind::Redecoded];
+    assert_eq!((found(&store, originals[0]).as_slice(), found(&store, originals[1])), (expected.as_slice(), vec![]));
+    assert_eq!(store.last_seen(DeviceId(1)), Some(NOW), "the device itself did not speak");
+    store.close().unwrap();
+    drop(store);
+    assert_eq!(found(&open(dir.path()), originals[0]), expected);
+}

@@ -44,6 +44,7 @@ fn product(id: u32) -> Product {
         endpoint_format: EndpointFormat::Any,
         power_mode: PowerMode::Psm,
         codec: None,
+        versions: Default::default(),
         created: NOW,
     }
 }

@@ -1,0 +1,89 @@
+//! `plugin push`, `promote`, `rollback` and `versions` against a running gateway, as a CI job types them.
+
+use codecgate_tests::{Gateway, KEY, component, variant};
+use serde_json::{Value, json};
+
+use super::{Ran, codecgate};
+
+/// Runs the program beside the gateway of this process.
+async fn plugin(url: &str, key: &str, line: &[&str]) -> Ran {
+    let args: Vec<String> =
+        ["plugin"].iter().chain(line).chain(&["--gateway", url, "--key", key]).map(|arg| (*arg).to_owned()).collect();
+    tokio::task::spawn_blocking(move || codecgate(".", args)).await.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_codec_is_pushed_promoted_listed_and_taken_back() {
+    let gateway = Gateway::start().await;
+    let url = gateway.http_url();
+    gateway.add_product("water-meter", json!({})).await;
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("水表 2.wasm");
+    std::fs::write(&file, variant(&component("water-meter"), 2)).unwrap();
+    let file = file.to_str().unwrap();
+
+    // From its folder: built, and for the product that its profile names.
+    let ran = plugin(&url, KEY, &["push", "plugins/water-meter"]).await;
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    assert!(
+        ran.out.contains("version 1 of product 1 is active: water-meter") && ran.out.contains("there already"),
+        "{}",
+        ran.out
+    );
+
+    let nameless = plugin(&url, KEY, &["push", file]).await;
+    assert_eq!((nameless.code, nameless.out.as_str()), (Some(2), ""), "{nameless:?}");
+    assert!(nameless.err.contains("--product"), "{}", nameless.err);
+    let ran = plugin(&url, KEY, &["push", file, "--product", "Codecgate/WM20", "--candidate", "--comment", "第二版"]).await;
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    assert!(ran.out.starts_with("version 2 of product 1 is candidate"), "{}", ran.out);
+
+    let ran = plugin(&url, KEY, &["promote", "2", "--product", "1"]).await;
+    assert_eq!(ran.out, "version 2 is at work, in place of version 1\n", "{ran:?}");
+    let again = plugin(&url, KEY, &["promote", "2", "--product", "1"]).await;
+    assert_eq!((again.code, again.out.as_str()), (Some(0), "version 2 is at work already\n"), "{again:?}");
+    let ran = plugin(&url, KEY, &["rollback", "--product", "Codecgate/WM20"]).await;
+    assert_eq!(ran.out, "version 1 is at work, in place of version 2\n", "{ran:?}");
+
+    let ran = plugin(&url, KEY, &["versions", "--product", "Codecgate/WM20"]).await;
+    let lines: Vec<Vec<&str>> = ran.out.lines().map(|line| line.split_whitespace().collect()).collect();
+    assert_eq!(lines.iter().map(|line| line[..2].join(" ")).collect::<Vec<_>>(), ["VERSION STATE", "2 retired", "1 active"]);
+    assert!(ran.out.contains("第二版") && ran.out.contains("key:"), "{}", ran.out);
+    let ran = plugin(&url, KEY, &["versions", "--product", "1", "--json"]).await;
+    let items: Value = serde_json::from_str(&ran.out).unwrap();
+    assert_eq!((&items[0]["number"], &items[1]["state"]), (&json!(2), &json!("active")));
+    gateway.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_goes_wrong_is_told_so_that_it_can_be_mended() {
+    let gateway = Gateway::start().await;
+    let url = gateway.http_url();
+    gateway.add_product("water-meter", json!({})).await;
+    let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let nobody = format!("http://{nobody}");
+    let push = ["push", "plugins/smoke-detector", "--product", "1"];
+    let versions = ["versions", "--product", "1"];
+    for (url, key, line, code, words) in [
+        (nobody.as_str(), KEY, &versions[..], 1, &["cannot be reached", "because: ", "hint: is it running"][..]),
+        (&url, "not-the-key-0123456789", &versions, 1, &["[E4102]", "none of the gateway's", "hint: "]),
+        ("nowhere", KEY, &versions, 2, &["no address of a gateway", "http://HOST:PORT"]),
+        (&url, " ", &versions, 2, &["needs a key", "CODECGATE_KEY"]),
+        (&url, KEY, &["versions", "--product", "7"], 1, &["[E4201]", "there is no product 7"]),
+        (&url, KEY, &["versions", "--product", "Codecgate/Nothing"], 1, &["no product Codecgate/Nothing"]),
+        (&url, KEY, &["promote", "9", "--product", "1"], 1, &["[E4205]", "no codec version 9"]),
+        (&url, KEY, &["rollback", "--product", "1"], 1, &["[E4308]", "no earlier codec version"]),
+        // Every mistake, with its place and its fix.
+        (&url, KEY, &push, 1, &["[E4403]", "codec#/services/0", "fix: ", "mistakes)"]),
+        (&url, KEY, &["push", "README.md", "--product", "1"], 1, &["[E1001]", "no WebAssembly"]),
+        (&url, KEY, &["push", "nothing.wasm", "--product", "1"], 2, &["cannot read nothing.wasm"]),
+    ] {
+        let ran = plugin(url, key, line).await;
+        assert_eq!((ran.code, ran.out.as_str()), (Some(code), ""), "{line:?}: {ran:?}");
+        for word in words {
+            assert!(ran.err.contains(word), "{line:?}: `{word}` is not in\n{}", ran.err);
+        }
+        assert!(!ran.err.contains(KEY) && !ran.err.contains("not-the-key"), "a key is not told: {}", ran.err);
+    }
+    gateway.stop().await;
+}
