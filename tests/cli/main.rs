@@ -3,6 +3,7 @@
 
 mod plugins;
 mod profiles;
+mod redecode;
 mod serve;
 mod ship;
 mod simulate;

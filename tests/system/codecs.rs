@@ -81,7 +81,7 @@ fn built_components_have_no_wasi_import() {
 }
 
 /// A product whose codec is `tests/hostile-codec`, with a profile that fits its tables.
-pub async fn add_hostile_product(gateway: &Gateway) -> u64 {
+pub(super) async fn add_hostile_product(gateway: &Gateway) -> u64 {
     let names = ["volume", "flow", "temperature", "battery", "valve", "day"];
     let properties = names.map(|name| json!({ "name": name, "type": "int" }));
     let profile = json!({

@@ -259,7 +259,10 @@ impl<T> Decision<T> {
     fn map<U>(self, tell: impl FnOnce(T) -> U) -> Decision<U> {
         match self {
             Self::Leave(told) => Decision::Leave(tell(told)),
-            Self::Do { product, writes, event, kept, told } => Decision::Do { product, writes, event, kept, told: tell(told) },
+            Self::Do(change) => {
+                let Change { product, writes, event, kept, told } = *change;
+                Decision::Do(Box::new(Change { product, writes, event, kept, told: tell(told) }))
+            }
         }
     }
 }

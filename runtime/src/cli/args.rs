@@ -30,6 +30,8 @@ pub(super) enum Command {
     /// Build, test and try codec plugins.
     #[command(subcommand)]
     Plugin(PluginCommand),
+    /// Decode stored uplinks again: see what a codec version makes of them, then keep it.
+    Redecode(RedecodeArgs),
     /// Save or restore a data folder. The gateway must not be running on it.
     #[command(subcommand)]
     Store(StoreCommand),
@@ -243,6 +245,36 @@ pub(super) struct RollbackArgs {
     /// Why; told in the event of the switch.
     #[arg(long, value_name = "TEXT")]
     pub(super) comment: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct RedecodeArgs {
+    #[command(flatten)]
+    pub(super) gateway: GatewayArgs,
+    /// The product: its number, or manufacturerId/model.
+    #[arg(long, value_name = "PRODUCT")]
+    pub(super) product: String,
+    /// All uplinks from this moment on, such as 2026-01-31T12:00:00Z; without it, the dead letters.
+    #[arg(long, value_name = "TIME", requires = "to")]
+    pub(super) from: Option<String>,
+    /// Until before this moment.
+    #[arg(long, value_name = "TIME", requires = "from")]
+    pub(super) to: Option<String>,
+    /// Only those of the device with this number.
+    #[arg(long, value_name = "DEVICE")]
+    pub(super) device: Option<u64>,
+    /// Number of the codec version; without it, the one at work.
+    #[arg(long = "codec-version", value_name = "NUMBER")]
+    pub(super) version: Option<u32>,
+    /// Keep what says something else now as a new generation.
+    #[arg(long)]
+    pub(super) commit: bool,
+    /// Push a `corrected` event for each to the subscriptions.
+    #[arg(long)]
+    pub(super) emit: bool,
+    /// Go on where an earlier run ended.
+    #[arg(long, value_name = "EVENT")]
+    pub(super) cursor: Option<String>,
 }
 
 #[derive(Debug, Args)]

@@ -17,6 +17,7 @@ mod gateway;
 mod new;
 mod plugin;
 mod profile;
+mod redecode;
 mod remote;
 mod ship;
 mod store;
@@ -85,6 +86,7 @@ fn dispatch(command: Command, streams: &mut Streams<'_>) -> Result<Exit, Failure
         Command::Plugin(PluginCommand::Promote(args)) => ship::promote(&args, streams),
         Command::Plugin(PluginCommand::Rollback(args)) => ship::rollback(&args, streams),
         Command::Plugin(PluginCommand::Versions(args)) => ship::versions(&args, streams),
+        Command::Redecode(args) => redecode::redecode(&args, streams),
         Command::Store(StoreCommand::Export(args)) => store::export(&args, streams),
         Command::Store(StoreCommand::Import(args)) => store::import(&args, streams),
     }
