@@ -6,8 +6,8 @@ use serde_json::json;
 use super::{Ran, codecgate};
 
 async fn redecode(url: &str, line: &[&str]) -> Ran {
-    let line = ["redecode", "--product", "Codecgate/WM20", "--gateway", url, "--key", KEY].iter().chain(line);
-    let args: Vec<String> = line.map(|arg| (*arg).to_owned()).collect();
+    let common = ["redecode", "--product", "Codecgate/WM20", "--gateway", url, "--key", KEY];
+    let args: Vec<String> = common.iter().chain(line).map(|arg| (*arg).to_owned()).collect();
     tokio::task::spawn_blocking(move || codecgate(".", args)).await.unwrap()
 }
 

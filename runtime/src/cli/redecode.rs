@@ -23,8 +23,8 @@ pub(super) fn redecode(args: &RedecodeArgs, streams: &mut Streams<'_>) -> Result
     let path = format!("/api/v1/products/{product}/redecode");
     let mut sums = [0_u64; COUNTS.len()];
     let mut cursor = args.cursor.clone().map_or(Value::Null, Value::String);
-    let (mut shown, mut version) = (0, Value::Null);
-    loop {
+    let mut shown = 0;
+    let version = loop {
         let body = json!({
             "deadLetters": args.from.is_none(), "from": args.from, "to": args.to, "device": args.device, "version": args.version,
             "mode": if args.commit { "commit" } else { "preview" }, "emit": args.emit, "cursor": cursor, "limit": PIECE,
@@ -38,12 +38,11 @@ pub(super) fn redecode(args: &RedecodeArgs, streams: &mut Streams<'_>) -> Result
             shown += 1;
             tell(example, streams)?;
         }
-        version = at(&piece, "version").clone();
         match at(&piece, "next") {
             Value::String(next) => cursor = Value::String(next.clone()),
-            _ => break,
+            _ => break at(&piece, "version").clone(),
         }
-    }
+    };
     let counts = COUNTS.iter().zip(sums).map(|(name, sum)| format!("{name} {sum}"));
     writeln!(streams.out, "version {version}: {}", counts.collect::<Vec<_>>().join(", "))?;
     if !args.commit {

@@ -14,6 +14,7 @@ mod run;
 mod thread;
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
@@ -55,6 +56,8 @@ pub struct Shadow {
 /// The runs, one per product at most: a new candidate, or another version at work, begins a new one.
 #[derive(Default)]
 struct Board {
+    /// What waits is dropped.
+    stopping: AtomicBool,
     runs: Mutex<HashMap<ProductId, Run>>,
 }
 
@@ -66,6 +69,7 @@ impl Board {
 
 /// The running thread.
 pub struct ShadowThread {
+    board: Arc<Board>,
     jobs: SyncSender<Job>,
     thread: JoinHandle<()>,
 }
@@ -80,7 +84,7 @@ impl Shadow {
         let board = Arc::new(Board::default());
         let worker = thread::Worker::new(store, catalog, limits, Arc::clone(&board));
         let thread = std::thread::Builder::new().name("shadow".to_owned()).spawn(move || worker.run(&queue))?;
-        Ok((Self { jobs: jobs.clone(), board }, ShadowThread { jobs, thread }))
+        Ok((Self { jobs: jobs.clone(), board: Arc::clone(&board) }, ShadowThread { board, jobs, thread }))
     }
 
     /// An uplink for the candidate. Never waits.
@@ -123,6 +127,7 @@ impl ShadowThread {
 
     /// Ends it after what it is at; what waits is dropped. Blocks.
     pub fn stop(self) {
+        self.board.stopping.store(true, Ordering::Relaxed);
         let _gone = self.jobs.send(Job::Stop);
         if self.thread.join().is_err() {
             tracing::error!("the shadow thread ended in a panic");

@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::sync::mpsc::Receiver;
 
 use super::{Board, Job, Made, Run, Sample, Side};
@@ -46,6 +47,9 @@ impl Worker {
 
     pub(super) fn run(mut self, jobs: &Receiver<Job>) {
         while let Ok(job) = jobs.recv() {
+            if self.board.stopping.load(Ordering::Relaxed) {
+                return;
+            }
             match job {
                 Job::Compare(sample, candidate) => self.compare(&sample, candidate),
                 Job::Explain(sample, site) => self.explain(&sample, &site),
