@@ -9,6 +9,7 @@ mod ship;
 mod simulate;
 mod store;
 mod swaps;
+mod tutorial;
 
 use std::ffi::OsStr;
 use std::path::Path;

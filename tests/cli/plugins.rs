@@ -45,3 +45,23 @@ fn a_command_is_encoded_and_a_wrong_one_explained() {
     assert_eq!(refused.code, Some(1), "{refused:?}");
     assert!(refused.err.contains("bad-parameter"), "{}", refused.err);
 }
+
+/// From nothing to a tested component, in a folder whose name is neither ASCII nor one word.
+#[test]
+fn a_new_codec_passes_its_vector_wherever_it_lies() {
+    let folder = tempfile::tempdir().unwrap();
+    let place = folder.path().join("水表 codecs").join("my meter");
+    let place = place.to_str().unwrap();
+    let made = codecgate(".", ["plugin", "new", "my-meter", "--path", place]);
+    assert_eq!(made.code, Some(0), "{made:?}");
+    assert!(made.err.contains("codecgate plugin test '"), "{}", made.err);
+    let tested = codecgate(".", ["plugin", "test", place]);
+    assert_eq!(tested.code, Some(0), "{tested:?}");
+    assert!(tested.out.contains("1 passed, 0 failed"), "{}", tested.out);
+    let ran =
+        codecgate(".", ["plugin", "run", place, "--command", "SET_PERIOD", "--params", r#"{"minutes": 5}"#, "--mid", "258"]);
+    assert!(ran.out.contains("8101020005"), "{ran:?}");
+    let again = codecgate(".", ["plugin", "new", "my-meter", "--path", place]);
+    assert_eq!(again.code, Some(2), "{again:?}");
+    assert!(again.err.contains("not an empty folder"), "{}", again.err);
+}

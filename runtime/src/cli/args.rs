@@ -167,6 +167,8 @@ pub(super) struct ImportArgs {
 
 #[derive(Debug, Subcommand)]
 pub(super) enum PluginCommand {
+    /// Make a codec crate that compiles, with a profile and one vector that passes.
+    New(NewArgs),
     /// Build the codec crate in DIR into a component.
     Build(BuildArgs),
     /// Build, then run DIR/vectors/*.json through the component and hold it against DIR/profile.json.
@@ -285,6 +287,19 @@ pub(super) struct VersionsArgs {
     /// Print JSON instead of a table.
     #[arg(long)]
     pub(super) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct NewArgs {
+    /// Name of the crate and of the model.
+    #[arg(value_parser = super::new::name)]
+    pub(super) name: String,
+    /// Folder to make it in, instead of one of that name here.
+    #[arg(long, value_name = "DIR")]
+    pub(super) path: Option<PathBuf>,
+    /// Folder `plugin-sdk` of codecgate's sources, where this program was not built from them.
+    #[arg(long, value_name = "DIR")]
+    pub(super) sdk: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

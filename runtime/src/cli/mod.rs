@@ -14,6 +14,7 @@ mod args;
 pub mod build;
 mod failure;
 mod gateway;
+mod new;
 mod plugin;
 mod profile;
 mod redecode;
@@ -77,6 +78,7 @@ fn dispatch(command: Command, streams: &mut Streams<'_>) -> Result<Exit, Failure
         Command::Simulate(args) => gateway::simulate(&args),
         Command::Profile(ProfileCommand::Check(args)) => profile::check(&args, streams),
         Command::Profile(ProfileCommand::Import(args)) => profile::import(&args, streams),
+        Command::Plugin(PluginCommand::New(args)) => new::new(&args, streams),
         Command::Plugin(PluginCommand::Build(args)) => plugin::build(&args, streams),
         Command::Plugin(PluginCommand::Test(args)) => plugin::test(&args, streams),
         Command::Plugin(PluginCommand::Run(args)) => plugin::run(&args, streams),
