@@ -9,7 +9,7 @@ use super::{Catalog, CatalogError, Table, first};
 use crate::clock;
 use crate::codec::Codec;
 use crate::model::{CodecVersion, Product, VersionNumber, VersionState};
-use crate::profile::{Plan, Profile};
+use crate::profile::{Mistake, Plan, Profile};
 use crate::store::StoreError;
 
 /// A product as the flows use it.
@@ -43,8 +43,8 @@ pub enum Slot {
 pub struct ActiveCodec {
     /// Compiled.
     pub codec: Arc<Codec>,
-    /// Joined.
-    pub plan: Plan,
+    /// Joined. Products of one family share it.
+    pub plan: Arc<Plan>,
     /// What is known of its calls.
     pub pulse: Arc<Pulse>,
 }
@@ -61,10 +61,12 @@ impl ActiveProduct {
 }
 
 /// Codecs in memory by digest: two products with one component share it, and a version that was just admitted is not loaded
-/// again to be put to work.
+/// again to be put to work. Plans by what they are joined from: a family of products that differ in their names only works on one,
+/// which stays in the processor's caches.
 #[derive(Default)]
 pub(super) struct Loaded {
     codecs: Mutex<HashMap<String, Weak<Codec>>>,
+    plans: Mutex<HashMap<blake3::Hash, Weak<Plan>>>,
 }
 
 impl Loaded {
@@ -76,6 +78,23 @@ impl Loaded {
         let mut codecs = self.codecs.lock().unwrap_or_else(PoisonError::into_inner);
         codecs.retain(|_, codec| codec.strong_count() > 0);
         codecs.insert(codec.digest().to_owned(), Arc::downgrade(codec));
+    }
+}
+
+impl Loaded {
+    /// The plan of a profile and a codec.
+    pub(super) fn plan(&self, profile: &Profile, codec: &Codec) -> Result<Arc<Plan>, Vec<Mistake>> {
+        let parts = format!("{:?}{:?}", profile.services(), codec.description());
+        let key = blake3::hash(parts.as_bytes());
+        let lock = || self.plans.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(plan) = lock().get(&key).and_then(Weak::upgrade) {
+            return Ok(plan);
+        }
+        let plan = Arc::new(Plan::join(profile, codec.description())?);
+        let mut plans = lock();
+        plans.retain(|_, plan| plan.strong_count() > 0);
+        plans.insert(key, Arc::downgrade(&plan));
+        Ok(plan)
     }
 }
 
@@ -123,7 +142,7 @@ impl Catalog {
             Some(digest) => {
                 let of = (product.id, version.unwrap_or(VersionNumber(0)));
                 let pulse = || self.pulses.of(of, || Pulse::new(self.rules.breaker, clock::monotonic()));
-                let joined = self.codec(digest).and_then(|codec| match Plan::join(&profile, codec.description()) {
+                let joined = self.codec(digest).and_then(|codec| match self.loaded.plan(&profile, &codec) {
                     Ok(plan) => Ok(Box::new(ActiveCodec { codec, plan, pulse: pulse() })),
                     Err(mistakes) => Err(first(&mistakes)),
                 });
