@@ -10,8 +10,11 @@ pub mod model;
 pub mod breaker;
 pub mod coap;
 pub mod command;
+pub mod explain;
 pub mod lwm2m;
+pub mod package;
 pub mod profile;
+pub mod vectors;
 
 // one outside thing each
 pub mod clock;
@@ -21,6 +24,7 @@ pub mod transport;
 pub mod webhook;
 
 // flows
+pub mod admission;
 pub mod catalog;
 pub mod downlink;
 pub mod redecode;

@@ -20,7 +20,11 @@ const LINES: usize = 500;
 const LAYERS: &[Layer] = &[
     Layer { name: "words", modules: &["model"], also: &[] },
     // Pure: no I/O, no clock, no randomness.
-    Layer { name: "pure", modules: &["breaker", "coap", "lwm2m", "profile", "command"], also: &[("lwm2m", "coap")] },
+    Layer {
+        name: "pure",
+        modules: &["breaker", "coap", "lwm2m", "profile", "command", "vectors", "package", "explain"],
+        also: &[("lwm2m", "coap"), ("package", "profile")],
+    },
     Layer {
         name: "one outside thing each",
         modules: &["clock", "store", "codec", "transport", "webhook"],
@@ -28,8 +32,9 @@ const LAYERS: &[Layer] = &[
     },
     Layer {
         name: "flows",
-        modules: &["catalog", "downlink", "redecode", "shadow", "shard", "uplink", "watch"],
+        modules: &["admission", "catalog", "downlink", "redecode", "shadow", "shard", "uplink", "watch"],
         also: &[
+            ("catalog", "admission"),
             ("downlink", "catalog"),
             ("downlink", "shard"),
             ("downlink", "uplink"),
@@ -76,11 +81,12 @@ const ONE_FOLDER: &[(&str, &[&str])] = &[
     ("coap_lite", &["coap"]),
     ("reqwest", &["webhook", "cli"]),
     ("jsonschema", &["profile"]),
-    ("zip", &["profile"]),
+    ("zip", &["profile", "package"]),
+    ("ed25519_dalek", &["package"]),
     ("socket2", &["transport"]),
     ("clap", &["cli"]),
     ("wit_component", &["cli"]),
-    ("toml", &["config"]),
+    ("toml", &["config", "package"]),
     ("tracing_subscriber", &["telemetry"]),
 ];
 

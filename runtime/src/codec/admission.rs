@@ -8,6 +8,8 @@
 //! | E1003 | machine code compiled beforehand |
 //! | E1004 | too large |
 //! | E1005 | does not validate, or needs what the host does not offer |
+//! | E1006 | its sections do not add up: cut off or changed |
+//! | E1007 | a function or the number of modules is too much for the compiler |
 //! | E1010 | imports something that is not on the list |
 //! | E1011 | imports something on the list in another version or shape |
 //! | E1020 | exports no codec |
@@ -17,6 +19,7 @@
 //! | E1031 | `describe` ran too long |
 //! | E1032 | `describe` answered too much |
 //! | E1033 | no instance can be made of it, for one because its memory is too large |
+//! | E1034 | its tables are too large |
 //! | E1040 | a name stands twice in a table |
 //! | E1041 | a table has more entries than an index can reach |
 //! | E1042 | a name is empty or too long |
@@ -28,9 +31,10 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use wasmtime::component::{Component, types::ComponentItem};
 use wasmtime::{Engine, Module, Precompiled};
 
+use super::anatomy::Anatomy;
 use super::callee::{Callable, Compiled};
 use super::direct;
-use super::engine::Host;
+use super::engine::{FUEL, Host};
 use super::faults::Export;
 use super::instances::Seat;
 use super::tables;
@@ -91,6 +95,15 @@ impl Shelf {
 }
 
 impl Codec {
+    /// The version of `wit/v1` that this host speaks.
+    pub const INTERFACE_VERSION: &str = INTERFACE_VERSION;
+
+    /// Whether a codec built against this version of the interface is spoken with.
+    #[must_use]
+    pub fn speaks(version: &str) -> bool {
+        speaks(version)
+    }
+
     /// blake3 of the component, hex.
     #[must_use]
     pub fn digest(&self) -> &str {
@@ -124,12 +137,23 @@ enum Found {
 }
 
 impl Host {
-    /// Admits a component: header, imports, exports, describe. Compiling takes tens of milliseconds, from the cache it is one:
-    /// call on a blocking thread.
+    /// Fuel that a call gets in a metered host.
+    pub const FUEL_PER_CALL: u64 = FUEL;
+
+    /// As [`Host::admit`], for those who want one reason.
     ///
     /// # Errors
-    /// A [`Refusal`] with a code of the table above.
+    /// A [`Refusal`] with a code of the table above; everything that is wrong is in its cause.
     pub fn load(self: &Arc<Self>, component: &[u8]) -> Result<Arc<Codec>, Refusal> {
+        self.admit(component).map_err(fold)
+    }
+
+    /// Admits a component: header, structure, imports, exports, describe. Compiling takes tens of milliseconds, from the cache it
+    /// is one: call on a blocking thread.
+    ///
+    /// # Errors
+    /// At least one [`Refusal`] with a code of the table above: all that could be known.
+    pub fn admit(self: &Arc<Self>, component: &[u8]) -> Result<Arc<Codec>, Vec<Refusal>> {
         check_header(component)?;
         let digest = blake3::hash(component);
         let core = direct::core_module(component);
@@ -139,7 +163,7 @@ impl Host {
             Found::Compiled(compiled) => {
                 let callable = compiled.link(self).map_err(|error| does_not_compile(&error))?;
                 let description = self.describe(&callable)?;
-                fold(tables::check(&description))?;
+                none(tables::check(&description))?;
                 self.shelf.put(run, Code { callable, description })
             }
         };
@@ -147,12 +171,13 @@ impl Host {
     }
 
     /// What lies in the cache was checked when it was put there; the key names the component and these very settings.
-    fn find(&self, digest: &blake3::Hash, run: &blake3::Hash, component: &[u8], core: Option<&[u8]>) -> Result<Found, Refusal> {
+    fn find(&self, digest: &blake3::Hash, run: &blake3::Hash, component: &[u8], core: Option<&[u8]>) -> Result<Found, Vec<Refusal>> {
         let cached = self.cache.as_ref().and_then(|cache| cache.load(&self.engine, digest));
         let shared = self.shelf.find(run);
         if let Some(compiled) = cached {
             return Ok(shared.map_or(Found::Compiled(compiled), Found::Shared));
         }
+        none(Anatomy::read(component)?.check(&self.limits))?;
         let refused = |error| does_not_compile(&error);
         let Some(core) = core else {
             let compiled = Component::from_binary(&self.engine, component).map_err(refused)?;
@@ -177,7 +202,7 @@ impl Host {
     }
 
     /// Names and types of everything that the component imports and exports.
-    fn check_shape(&self, component: &Component) -> Result<(), Refusal> {
+    fn check_shape(&self, component: &Component) -> Result<(), Vec<Refusal>> {
         check_borders(&self.engine, component)?;
         let pre = self.linker.instantiate_pre(component).map_err(|error| {
             refusal(
@@ -187,7 +212,7 @@ impl Host {
             )
         })?;
         PluginPre::new(pre).map(drop).map_err(|error| {
-            refusal("E1022", format!("the export {INTERFACE} has another shape: {error:#}"), "build against wit/v1 as released")
+            vec![refusal("E1022", format!("the export {INTERFACE} has another shape: {error:#}"), "build against wit/v1 as released")]
         })
     }
 
@@ -248,7 +273,7 @@ fn check_header(component: &[u8]) -> Result<(), Refusal> {
 }
 
 /// Holds the names of imports and exports against the lists; finds everything at once.
-fn check_borders(engine: &Engine, component: &Component) -> Result<(), Refusal> {
+fn check_borders(engine: &Engine, component: &Component) -> Result<(), Vec<Refusal>> {
     let border = component.component_type();
     let mut wrong = Vec::new();
     for (name, _) in border.imports(engine) {
@@ -285,7 +310,7 @@ fn check_borders(engine: &Engine, component: &Component) -> Result<(), Refusal> 
         )),
         Some((name, export)) => {
             let ComponentItem::ComponentInstance(instance) = export.ty else {
-                return Err(refusal("E1022", format!("the export `{name}` is no interface"), "build against wit/v1 as released"));
+                return Err(refusal("E1022", format!("the export `{name}` is no interface"), "build against wit/v1 as released").into());
             };
             for function in ["describe", "decode", "encode"] {
                 if instance.get_export(engine, function).is_none() {
@@ -295,7 +320,7 @@ fn check_borders(engine: &Engine, component: &Component) -> Result<(), Refusal> 
             }
         }
     }
-    fold(wrong)
+    none(wrong)
 }
 
 /// `a:b/c@1.0.0` -> name and version.
@@ -312,10 +337,22 @@ fn refusal(code: &'static str, cause: String, fix: &str) -> Refusal {
     Refusal { code, cause, fix: fix.into() }
 }
 
+/// Nothing is wrong, or everything that is.
+fn none(wrong: Vec<Refusal>) -> Result<(), Vec<Refusal>> {
+    if wrong.is_empty() { Ok(()) } else { Err(wrong) }
+}
+
+impl From<Refusal> for Vec<Refusal> {
+    fn from(refusal: Refusal) -> Self {
+        vec![refusal]
+    }
+}
+
 /// One refusal that tells all that is wrong.
-fn fold(wrong: Vec<Refusal>) -> Result<(), Refusal> {
+fn fold(wrong: Vec<Refusal>) -> Refusal {
     let mut wrong = wrong.into_iter();
-    let Some(mut all) = wrong.next() else { return Ok(()) };
+    let nothing = || refusal("E1090", "refused without a reason".into(), "report this bug");
+    let mut all = wrong.next().unwrap_or_else(nothing);
     for next in wrong {
         if next.code == all.code {
             all.cause = format!("{}; {}", all.cause, next.cause);
@@ -326,7 +363,7 @@ fn fold(wrong: Vec<Refusal>) -> Result<(), Refusal> {
             all.fix = format!("{}; {}", all.fix, next.fix);
         }
     }
-    Err(all)
+    all
 }
 
 #[cfg(test)]
@@ -366,7 +403,7 @@ mod tests {
     fn a_broken_component_is_refused_with_the_place() {
         let host = Host::new(Limits::default(), None).unwrap();
         let refusal = host.load(b"\0asm\x0d\0\x01\0\xff\xff").unwrap_err();
-        assert_eq!(refusal.code, "E1005");
+        assert_eq!(refusal.code, "E1006");
         assert!(refusal.cause.contains("offset"), "{refusal}");
     }
 
@@ -377,6 +414,6 @@ mod tests {
             refusal("E1010", "b".into(), "do x"),
             refusal("E1020", "c".into(), "do y"),
         ]);
-        assert_eq!(all.unwrap_err().to_string(), "E1010: a; b; E1020: c; do x; do y");
+        assert_eq!(all.to_string(), "E1010: a; b; E1020: c; do x; do y");
     }
 }

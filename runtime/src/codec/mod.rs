@@ -12,6 +12,7 @@
 //! ```
 
 mod admission;
+mod anatomy;
 mod cache;
 mod callee;
 mod convert;
@@ -27,6 +28,7 @@ mod wit;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+pub use anatomy::Anatomy;
 pub use admission::{Codec, MAX_COMPONENT_BYTES, MAX_TABLE_ENTRIES};
 pub use engine::Host;
 pub use instances::Instances;
