@@ -16,20 +16,21 @@ async fn plugin(url: &str, key: &str, line: &[&str]) -> Ran {
 async fn a_codec_is_pushed_promoted_listed_and_taken_back() {
     let gateway = Gateway::start().await;
     let url = gateway.http_url();
-    gateway.add_product("water-meter", json!({})).await;
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("水表 2.wasm");
     std::fs::write(&file, variant(&component("water-meter"), 2)).unwrap();
     let file = file.to_str().unwrap();
 
-    // From its folder: built, and for the product that its profile names.
+    // From its folder: built and packed, for the product that its profile names. The gateway is empty.
     let ran = plugin(&url, KEY, &["push", "plugins/water-meter"]).await;
+    assert_eq!((ran.code, ran.out.as_str()), (Some(1), ""), "{ran:?}");
+    assert!(ran.err.contains("there is no product Codecgate/WM20") && ran.err.contains("create=true"), "{}", ran.err);
+    let ran = plugin(&url, KEY, &["push", "plugins/water-meter", "--create"]).await;
     assert_eq!(ran.code, Some(0), "{ran:?}");
-    assert!(
-        ran.out.contains("version 1 of product 1 is active: water-meter") && ran.out.contains("there already"),
-        "{}",
-        ran.out
-    );
+    assert!(ran.out.starts_with("version 1 of product 1 is active: water-meter"), "{}", ran.out);
+    assert!(ran.err.contains("passed  vectors"), "every check is told: {}", ran.err);
+    let again = plugin(&url, KEY, &["push", "plugins/water-meter"]).await;
+    assert!(again.out.starts_with("version 1 ") && again.out.contains("there already"), "{again:?}");
 
     let nameless = plugin(&url, KEY, &["push", file]).await;
     assert_eq!((nameless.code, nameless.out.as_str()), (Some(2), ""), "{nameless:?}");
@@ -62,7 +63,11 @@ async fn what_goes_wrong_is_told_so_that_it_can_be_mended() {
     gateway.add_product("water-meter", json!({})).await;
     let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let nobody = format!("http://{nobody}");
-    let push = ["push", "plugins/smoke-detector", "--product", "1"];
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("smoke.wasm");
+    std::fs::write(&file, component("smoke-detector")).unwrap();
+    let push = ["push", file.to_str().unwrap(), "--product", "1"];
+    let folder = ["push", "plugins/smoke-detector", "--product", "1"];
     let versions = ["versions", "--product", "1"];
     for (url, key, line, code, words) in [
         (nobody.as_str(), KEY, &versions[..], 1, &["cannot be reached", "because: ", "hint: is it running"][..]),
@@ -75,6 +80,7 @@ async fn what_goes_wrong_is_told_so_that_it_can_be_mended() {
         (&url, KEY, &["rollback", "--product", "1"], 1, &["[E4308]", "no earlier codec version"]),
         // Every mistake, with its place and its fix.
         (&url, KEY, &push, 1, &["[E4403]", "codec#/services/0", "fix: ", "mistakes)"]),
+        (&url, KEY, &folder, 1, &["[E4407]", "made for Codecgate/SD1", "hint: "]),
         (&url, KEY, &["push", "README.md", "--product", "1"], 1, &["[E1001]", "no WebAssembly"]),
         (&url, KEY, &["push", "nothing.wasm", "--product", "1"], 2, &["cannot read nothing.wasm"]),
     ] {

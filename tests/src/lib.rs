@@ -15,7 +15,8 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use codecgate::config::Config;
-use codecgate::model::Secret;
+use codecgate::model::{ProductKey, Secret};
+use codecgate::package::{Manifest, Package, Parts, Wishes};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -41,6 +42,27 @@ pub fn root() -> PathBuf {
 #[must_use]
 pub fn component(plugin: &str) -> Vec<u8> {
     component_of(&root().join("plugins").join(plugin))
+}
+
+/// The package of a sample codec with another profile beside it, and with the sample's vectors.
+///
+/// # Panics
+/// When it cannot be packed.
+#[must_use]
+pub fn package(plugin: &str, component: Vec<u8>, profile: &Value) -> Vec<u8> {
+    let folder = root().join("plugins").join(plugin).join("vectors");
+    let document = |entry: std::io::Result<std::fs::DirEntry>| {
+        let path = entry.expect("an entry").path();
+        let name = path.file_name().expect("a name").to_string_lossy().into_owned();
+        (name, std::fs::read_to_string(path).expect("the vectors are readable"))
+    };
+    let vectors = std::fs::read_dir(folder).expect("the vectors are there").map(document).collect();
+    let text = |member: &str| profile[member].as_str().expect("a name").to_owned();
+    let product = ProductKey { manufacturer_id: text("manufacturerId"), model: text("model") };
+    let (version, interface) = ("0.1.0".to_owned(), "1.0.0".to_owned());
+    let manifest = Manifest { product, version, interface, wishes: Wishes::default() }.to_toml();
+    let parts = Parts { manifest, component, profile: profile.to_string(), vectors, layout: None };
+    Package::new(parts).expect("it can be packed").write().expect("it is not too large")
 }
 
 /// The same code under another digest: a section that nothing reads is added (WebAssembly core, custom sections).

@@ -1,9 +1,7 @@
 //! Codec versions of a product: delivered, promoted, taken back, kept over a restart, each switch an event with who and why.
 
-use codecgate::catalog::{Aim, Breaking, CatalogError, Content, Missing, Novelty, Order, Push};
-use codecgate::model::{Actor, EndpointFormat, PowerMode, ProductId, Timestamp, VersionState};
-use codecgate::profile::{ChangeKind, Profile};
-use codecgate_tests::{Gateway, RawDevice, component, meter, profile, variant};
+use codecgate_tests::{Api, Gateway, RawDevice, component, meter, package, profile, variant};
+use reqwest::Method;
 use serde_json::{Value, json};
 
 /// A gateway with a product whose version 1 is the sample meter.
@@ -184,7 +182,7 @@ async fn a_flipped_byte_in_the_compiled_code_is_noticed_and_the_codec_compiled_a
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_data_folder_without_versions_is_taken_over() {
-    use codecgate::model::{Product, ProductKey, VersionLine};
+    use codecgate::model::{EndpointFormat, PowerMode, Product, ProductId, ProductKey, Timestamp, VersionLine};
     use codecgate::store::{CodecRecord, Commit, Expect, Write};
 
     let mut gateway = Gateway::start().await;
@@ -232,23 +230,25 @@ async fn a_data_folder_without_versions_is_taken_over() {
     gateway.stop().await;
 }
 
-/// A unit of component and profile, as a package brings it.
-fn unit(profile: &Value, aim: Aim, breaking: Breaking) -> Push {
-    let profile = Profile::parse("profile.json", &profile.to_string()).unwrap();
-    let content = Content::Unit { component: component("water-meter"), profile, parcel: None };
-    Push { content, aim, order: Order { by: Actor::Policy, comment: None, breaking } }
+const PACKAGE: &str = "application/vnd.codecgate.codec";
+
+/// The sample meter with another profile, as a package.
+fn packed(profile: &Value) -> Vec<u8> {
+    package("water-meter", component("water-meter"), profile)
 }
 
-/// The meter's profile with a property more, which breaks nobody, and one with a parameter that refuses more, which may.
-fn grown_and_narrowed() -> (Value, Value) {
+/// The meter's profile with a property more, which breaks nobody, and one that tells a reading in another unit, which may.
+fn grown_and_changed() -> (Value, Value) {
     let mut grown = profile("water-meter");
     grown["services"][0]["properties"].as_array_mut().unwrap().push(json!({ "name": "leak", "type": "boolean" }));
-    let mut narrowed = profile("water-meter");
-    let commands = narrowed["services"][0]["commands"].as_array_mut().unwrap();
-    let period = commands.iter_mut().find(|command| command["name"] == "SET_REPORT_PERIOD").unwrap();
-    period["params"][0]["max"] = json!(30);
-    period["params"][0]["min"] = json!(10);
-    (grown, narrowed)
+    (grown, in_other_unit())
+}
+
+fn in_other_unit() -> Value {
+    let mut changed = profile("water-meter");
+    let properties = changed["services"][0]["properties"].as_array_mut().unwrap();
+    properties.iter_mut().find(|property| property["name"] == meter::READING).unwrap()["unit"] = json!("gallon");
+    changed
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -257,70 +257,81 @@ async fn a_profile_changes_with_its_codec_and_keeps_the_devices_and_a_breaking_o
     let device = gateway.add_device(product, "meter-1").await;
     let mut meter = RawDevice::registered(gateway.coap_addr(), "meter-1").await;
     meter.report(&meter::frame(1)).await;
-    let catalog = gateway.parts().catalog.clone();
-    let (id, now) = (ProductId(u32::try_from(product).unwrap()), Timestamp(1));
-    let (grown, narrowed) = grown_and_narrowed();
+    let (grown, changed) = grown_and_changed();
+    let put = async |profile: &Value, query: &str| {
+        gateway.api().put(&format!("/api/v1/products/{product}/codec{query}"), packed(profile), PACKAGE).await
+    };
 
-    let pushed = catalog.push(id, unit(&grown, Aim::Active, Breaking::Refuse), now).await.unwrap();
-    assert_eq!((pushed.version.number.0, pushed.state), (2, VersionState::Active));
-    let added: Vec<_> = pushed.compatibility.changes.iter().map(|change| (change.kind, change.breaking)).collect();
-    assert_eq!(added, [(ChangeKind::Added, false)]);
+    let pushed = put(&grown, "").await.expect(200);
+    assert_eq!((&pushed["number"], &pushed["state"], &pushed["known"]), (&json!(2), &json!("active"), &json!(false)), "{pushed}");
+    let added = &pushed["compatibility"]["changes"];
+    assert_eq!(
+        (added[0]["kind"].as_str(), &added[0]["breaking"], added.as_array().map(Vec::len)),
+        (Some("added"), &json!(false), Some(1))
+    );
+    let vectors = pushed["checks"].as_array().unwrap().iter().find(|check| check["check"] == "vectors").unwrap();
+    assert_eq!(vectors["outcome"], "passed", "{pushed}");
     let shown = gateway.api().get(&format!("/api/v1/products/{product}")).await.expect(200);
     assert!(shown["profile"].to_string().contains("leak"), "the product has the profile of its active version");
     assert_eq!(shown["deviceCount"], 1);
+    assert_eq!(put(&grown, "").await.expect(200)["known"], true);
 
-    // Refused: nothing is changed, nothing kept. Held: a candidate.
-    let refused = catalog.push(id, unit(&narrowed, Aim::Active, Breaking::Refuse), now).await;
-    let Err(CatalogError::Breaking(report)) = refused else { panic!() };
-    assert!(report.breaks().any(|change| change.place.ends_with("SET_REPORT_PERIOD/params/minutes")), "{report:?}");
+    // Refused, nothing is changed and nothing kept. As a candidate it is kept.
+    let refused = put(&changed, "").await.expect(409);
+    assert_eq!(refused["code"], "E4307");
+    assert!(refused["hint"].as_str().unwrap().contains("acceptBreaking=true"), "{refused}");
+    let mistakes = refused["mistakes"].as_array().unwrap();
+    assert!(mistakes.iter().any(|mistake| mistake["pointer"].as_str().unwrap().ends_with("properties/reading")), "{refused}");
     is(&versions(&gateway, product).await, &[(2, "active"), (1, "retired")]);
-    let held = catalog.push(id, unit(&narrowed, Aim::Active, Breaking::Hold), now).await.unwrap();
-    assert_eq!((held.version.number.0, held.state, held.replaced), (3, VersionState::Candidate, None));
+    assert_eq!(std::fs::read_dir(gateway.folder().join("files")).unwrap().count(), 2, "the component and one package");
+    assert_eq!(put(&changed, "?candidate=true").await.expect(200)["number"], 3);
 
     // The same question at the promotion.
     let version = format!("/api/v1/products/{product}/codec/versions/3");
     let shown = gateway.api().get(&version).await.expect(200);
     assert_eq!((&shown["state"], &shown["compatibility"]["breaking"]), (&json!("candidate"), &json!(true)));
-    let refused = post(&gateway, &format!("{version}/activate"), 409).await;
-    assert_eq!(refused["code"], "E4307");
-    assert!(refused["hint"].as_str().unwrap().contains("acceptBreaking=true"), "{refused}");
-    let mistakes = refused["mistakes"].as_array().unwrap();
-    assert!(mistakes.iter().any(|mistake| mistake["pointer"].as_str().unwrap().ends_with("params/minutes")), "{refused}");
+    assert_eq!(post(&gateway, &format!("{version}/activate"), 409).await["code"], "E4307");
     post(&gateway, &format!("{version}/activate?acceptBreaking=true"), 200).await;
     meter.report(&meter::frame(2)).await;
     assert_eq!(decoded_by(&gateway, device).await, 3);
-    let period =
-        |minutes: u64| json!({ "service": meter::PERIOD.0, "name": meter::PERIOD.1, "params": { meter::PERIOD.2: minutes } });
-    let commands = format!("/api/v1/devices/{device}/commands");
-    gateway.api().post(&commands, &period(60)).await.expect(422);
     // A rollback asks nobody, and brings the old profile back.
     let back = post(&gateway, &format!("/api/v1/products/{product}/codec/rollback"), 200).await;
     assert_eq!(back["activeVersion"], 2);
-    assert!(back["compatibility"]["changes"].to_string().contains("widened"), "{back}");
-    gateway.api().post(&commands, &period(60)).await.expect(201);
+    assert_eq!(back["compatibility"]["breaking"], true, "{back}");
+    // A bare component is for the profile that the product has now.
+    let bare = push(&gateway, product, other(9), "").await;
+    assert_eq!(bare["profileDigest"], pushed["profileDigest"]);
     gateway.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_unit_finds_its_product_by_name_or_makes_it_when_asked() {
+async fn a_package_finds_its_product_or_makes_it_when_asked() {
     let gateway = Gateway::start().await;
-    let catalog = gateway.parts().catalog.clone();
-    let meter = profile("water-meter");
-    let push = || unit(&meter, Aim::Active, Breaking::Refuse);
-    let refused = catalog.deliver(push(), Missing::Refuse, Timestamp(1)).await;
-    assert!(matches!(refused, Err(CatalogError::NoSuchKey(_))));
-    let create = Missing::Create { endpoint_format: EndpointFormat::Any, power_mode: PowerMode::Drx };
+    let api = gateway.api();
+    let file = packed(&profile("water-meter"));
+    let deliver = async |query: &str| api.ask(Method::POST, &format!("/api/v1/packages{query}"), file.clone(), PACKAGE).await;
+    let refused = deliver("").await.expect(404);
+    assert!(refused["hint"].as_str().unwrap().contains("create=true"), "{refused}");
     // Two at one time make one product.
-    let (one, two) = tokio::join!(catalog.deliver(push(), create, Timestamp(1)), catalog.deliver(push(), create, Timestamp(1)));
-    let (one, two) = (one.unwrap(), two.unwrap());
-    assert_eq!((one.version.product, one.version.number.0), (two.version.product, two.version.number.0));
-    assert_eq!([one.novelty, two.novelty].iter().filter(|novelty| **novelty == Novelty::New).count(), 1);
-    let page = gateway.api().get("/api/v1/products").await.expect(200);
+    let create = "?create=true&endpointFormat=any&powerMode=drx";
+    let (one, two) = tokio::join!(deliver(create), deliver(create));
+    let (one, two) = (one.expect(200), two.expect(200));
+    assert_eq!((&one["productId"], &one["number"]), (&two["productId"], &two["number"]));
+    assert_eq!([&one["known"], &two["known"]].iter().filter(|known| ***known == json!(false)).count(), 1);
+    let page = api.get("/api/v1/products").await.expect(200);
     assert_eq!(page["items"].as_array().map(Vec::len), Some(1));
     assert_eq!((&page["items"][0]["powerMode"], &page["items"][0]["codecVersion"]), (&json!("drx"), &json!(1)));
-    let mut other = meter.clone();
+    assert_eq!(switches(&gateway, one["productId"].as_u64().unwrap()).await.len(), 1);
+    let mut other = profile("water-meter");
     other["model"] = json!("Other");
-    let refused = catalog.push(one.version.product, unit(&other, Aim::Active, Breaking::Accept), Timestamp(1)).await;
-    assert!(matches!(refused, Err(CatalogError::OtherProduct { .. })));
+    let path = format!("/api/v1/products/{}/codec", one["productId"]);
+    assert_eq!(api.put(&path, packed(&other), PACKAGE).await.expect(422)["code"], "E4407");
+    // All that is wrong with a package is told at once.
+    let broken = deliver_broken(&api).await;
+    assert!(broken["mistakes"].as_array().is_some_and(|mistakes| !mistakes.is_empty()), "{broken}");
     gateway.stop().await;
+}
+
+async fn deliver_broken(api: &Api) -> Value {
+    api.ask(Method::POST, "/api/v1/packages", b"PK no zip".to_vec(), PACKAGE).await.expect(422)
 }

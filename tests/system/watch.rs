@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use codecgate_tests::{Gateway, component, eventually, variant};
+use codecgate_tests::{Gateway, component, eventually, meter, package, profile, variant};
 use serde_json::{Value, json};
 
 async fn exists(path: &Path) {
@@ -57,5 +57,34 @@ async fn a_file_is_put_to_work_or_refused_with_a_report_and_nothing_happens_twic
     assert_eq!(active(&gateway).await, 1);
     let versions = gateway.api().get("/api/v1/products/1/codec/versions").await.expect(200);
     assert_eq!(versions["items"].as_array().map(Vec::len), Some(2), "{versions}");
+    gateway.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_package_makes_its_product_and_one_that_breaks_something_waits_as_a_candidate() {
+    let folder = tempfile::tempdir().unwrap();
+    let watched = folder.path().to_owned();
+    let gateway = Gateway::with(move |config| {
+        config.codec.watch_dir = Some(watched);
+        config.codec.watch_create = true;
+    })
+    .await;
+    let accepted = folder.path().join("accepted");
+    let mut profile = profile("water-meter");
+    std::fs::write(folder.path().join("meter-1.codec"), package("water-meter", component("water-meter"), &profile)).unwrap();
+    exists(&accepted.join("meter-1.codec")).await;
+    assert_eq!(active(&gateway).await, 1);
+    let properties = profile["services"][0]["properties"].as_array_mut().unwrap();
+    properties.iter_mut().find(|property| property["name"] == meter::READING).unwrap()["unit"] = json!("gallon");
+    std::fs::write(folder.path().join("meter-2.codec"), package("water-meter", component("water-meter"), &profile)).unwrap();
+    exists(&accepted.join("meter-2.codec")).await;
+    let report = std::fs::read_to_string(accepted.join("meter-2.codec.candidate.txt")).unwrap();
+    assert!(
+        report.contains("Meter/properties/reading") && report.contains("versions/2/activate?acceptBreaking=true"),
+        "{report}"
+    );
+    assert_eq!(active(&gateway).await, 1);
+    std::fs::write(folder.path().join("meter-3.codec"), b"PK no zip").unwrap();
+    exists(&folder.path().join("meter-3.codec.refused.txt")).await;
     gateway.stop().await;
 }

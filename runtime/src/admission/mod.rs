@@ -108,7 +108,9 @@ pub fn lowered(limits: &Limits, wishes: &Wishes) -> Limits {
         messages: least(limits.messages, wishes.messages),
         output_bytes: least(limits.output_bytes, wishes.output_bytes),
         log_lines: least(limits.log_lines, wishes.log_lines),
-        calls_per_instance: wishes.calls_per_instance.map_or(limits.calls_per_instance, |wish| wish.min(limits.calls_per_instance)),
+        calls_per_instance: wishes
+            .calls_per_instance
+            .map_or(limits.calls_per_instance, |wish| wish.min(limits.calls_per_instance)),
         isolation: if wishes.fresh { Isolation::Fresh } else { limits.isolation },
     }
 }

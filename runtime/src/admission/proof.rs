@@ -43,7 +43,14 @@ pub(super) struct Proof {
 }
 
 /// Runs everything. `limits` are the host's, lowered by the wishes of the package.
-pub(super) fn prove(documents: &[Document], codec: &Arc<Codec>, plan: &Plan, host: &Arc<Host>, limits: &Limits, component: &[u8]) -> Proof {
+pub(super) fn prove(
+    documents: &[Document],
+    codec: &Arc<Codec>,
+    plan: &Plan,
+    host: &Arc<Host>,
+    limits: &Limits,
+    component: &[u8],
+) -> Proof {
     let all: Vec<Asked<'_>> = documents
         .iter()
         .flat_map(|document| document.vectors.iter().enumerate().map(|(at, vector)| Asked { path: &document.path, at, vector }))
@@ -137,7 +144,9 @@ fn judge(asked: &Asked<'_>, ran: &Ran) -> Option<Mistake> {
     let log: String = ran.log.iter().map(|line| format!("; it logged {}: {}", line.level, line.text)).collect();
     let (code, fix) = match &ran.answer {
         Answer::Broken(_) => ("E1141", "a codec refuses what it cannot read; it never traps and never runs long"),
-        Answer::Contradiction(_) => ("E1142", "answer with the indices and types that `describe` tells, and name what the profile names"),
+        Answer::Contradiction(_) => {
+            ("E1142", "answer with the indices and types that `describe` tells, and name what the profile names")
+        }
         _ => ("E1140", "correct the codec, or the vector if the device's document says so"),
     };
     Some(asked.finding(code, format!("expected {}, got {}{log}", asked.vector.expected, ran.answer), fix))

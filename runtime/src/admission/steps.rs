@@ -87,7 +87,8 @@ fn unpack(bytes: &[u8], policy: &Policy, report: &mut Report) -> Material {
     let Opened { mut files, manifest, signatures, mistakes } = package::open(bytes);
     let whole = mistakes.is_empty();
     let digest = package::digest(&files);
-    let detail = if whole { format!("{} files, {} bytes, {digest}", files.len(), bytes.len()) } else { format!("{} bytes", bytes.len()) };
+    let detail =
+        if whole { format!("{} files, {} bytes, {digest}", files.len(), bytes.len()) } else { format!("{} bytes", bytes.len()) };
     report.made("package", detail, mistakes);
     let mut signers = Vec::new();
     if whole {
@@ -184,15 +185,18 @@ fn contradictions(manifest: &Manifest, profile: Option<&Profile>, codec: Option<
     let at = |pointer: &str, mistake: Mistake| Mistake { pointer: pointer.to_owned(), ..mistake };
     if let Some(profile) = profile.filter(|profile| profile.key() != manifest.product) {
         let reason = format!("it is for {}, the profile for {}", manifest.product, profile.key());
-        findings.push(at("/model", finding(package::MANIFEST, "E1124", reason, "write manufacturerId and model as in profile.json")));
+        findings
+            .push(at("/model", finding(package::MANIFEST, "E1124", reason, "write manufacturerId and model as in profile.json")));
     }
     if let Some(codec) = codec.filter(|codec| codec.description().version != manifest.version) {
         let reason = format!("it is version {}, the component calls itself {}", manifest.version, codec.description().version);
         findings.push(at("/version", finding(package::MANIFEST, "E1125", reason, "give both the same version, and build again")));
     }
     if !Codec::speaks(&manifest.interface) {
-        let reason = format!("it was built against interface {}, this gateway speaks {}", manifest.interface, Codec::INTERFACE_VERSION);
-        findings.push(at("/interface", finding(package::MANIFEST, "E1126", reason, "build against wit/v1, or update the gateway")));
+        let reason =
+            format!("it was built against interface {}, this gateway speaks {}", manifest.interface, Codec::INTERFACE_VERSION);
+        findings
+            .push(at("/interface", finding(package::MANIFEST, "E1126", reason, "build against wit/v1, or update the gateway")));
     }
     findings
 }
@@ -201,7 +205,8 @@ fn join(codec: &Codec, profile: &Profile, report: &mut Report) -> Option<Plan> {
     match Plan::join(profile, codec.description()) {
         Ok(plan) => {
             let described = codec.description();
-            let detail = format!("{} services and {} commands fit the profile", described.services.len(), described.commands.len());
+            let detail =
+                format!("{} services and {} commands fit the profile", described.services.len(), described.commands.len());
             report.made("tables", detail, plan.warnings().to_vec());
             Some(plan)
         }

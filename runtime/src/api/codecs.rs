@@ -13,8 +13,12 @@ use super::keys::Caller;
 use super::openapi::Binary;
 use super::problem::{Code, Problem};
 use super::{Api, Shared, off_reactor};
-use crate::catalog::{ActiveProduct, Aim, Breaking, Content, Novelty, Order, Push, Pushed, Switch};
-use crate::model::{CodecVersion, Description, Product, ProductId, VersionLine, VersionNumber, VersionState};
+use crate::admission::Check;
+use crate::catalog::{ActiveProduct, Aim, Breaking, Content, Missing, Novelty, Order, Push, Pushed, Switch};
+use crate::model::{
+    CodecVersion, Description, EndpointFormat, PowerMode, Product, ProductId, VersionLine, VersionNumber, VersionState,
+};
+use crate::package::MAX_PACKAGE_BYTES;
 use crate::profile::{Compatibility, Profile};
 use crate::store::StoreError;
 
@@ -126,6 +130,9 @@ pub(super) struct CodecInstalled {
     description: Option<Description>,
     /// What works and may not be meant, such as commands of the profile that the codec does not encode.
     warnings: Vec<String>,
+    /// What admission looked at; empty when the content was known.
+    #[schema(value_type = Vec<Object>)]
+    checks: Vec<Check>,
 }
 
 /// The codec of a product.
@@ -185,6 +192,30 @@ pub(super) struct PushQuery {
     comment: Option<String>,
 }
 
+/// What a delivered package is to become.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct DeliverQuery {
+    /// Make the product from the package's profile when there is none.
+    #[serde(default)]
+    create: bool,
+    /// How the devices of a product that is made name themselves.
+    #[serde(default)]
+    endpoint_format: EndpointFormat,
+    /// When the devices of a product that is made listen.
+    #[serde(default)]
+    power_mode: PowerMode,
+    /// Keep it as a candidate instead of putting it to work.
+    #[serde(default)]
+    candidate: bool,
+    /// Put it to work although its profile breaks what applications may rely on.
+    #[serde(default)]
+    accept_breaking: bool,
+    /// Why; it is kept with the version and stands in the event of the switch.
+    comment: Option<String>,
+}
+
 /// What a switch needs to be told.
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -218,7 +249,8 @@ fn order(Caller(by): Caller, accept_breaking: bool, comment: Option<String>) -> 
 ///
 /// Traffic goes on; calls in flight finish on the version that they began with. The same content is one version however often it comes.
 #[utoipa::path(put, path = "/api/v1/products/{id}/codec", tag = "codecs", params(("id" = u32, Path), PushQuery),
-    request_body(content = Binary, content_type = "application/wasm", description = "A component of at most 8 MiB"),
+    request_body(description = "A component for the product's current profile, or a package", content(
+        (Binary = "application/wasm"), (Binary = "application/zip"), (Binary = "application/vnd.codecgate.codec"))),
     responses((status = 200, body = CodecInstalled), (status = 409, description = "Its profile breaks what applications may rely on"),
         (status = 422, description = "Not admitted, or it does not fit the profile")))]
 pub(super) async fn install_codec(
@@ -235,19 +267,47 @@ pub(super) async fn install_codec(
     installed(&api, pushed).await
 }
 
+/// Deliver a package to the product that it names.
+///
+/// For CI/CD: the same request works on a gateway that has the product and, with `create`, on an empty one.
+#[utoipa::path(post, path = "/api/v1/packages", tag = "codecs", params(DeliverQuery),
+    request_body(description = "A package", content(
+        (Binary = "application/vnd.codecgate.codec"), (Binary = "application/zip"))),
+    responses((status = 200, body = CodecInstalled), (status = 404, description = "There is no such product"),
+        (status = 409, description = "Its profile breaks what applications may rely on"), (status = 422, description = "Not admitted")))]
+pub(super) async fn deliver_package(
+    State(api): Shared,
+    caller: Caller,
+    request: Request,
+) -> Result<Json<CodecInstalled>, Problem> {
+    let query: DeliverQuery = QueryOf::of(request.uri())?;
+    let order = order(caller, query.accept_breaking, query.comment)?;
+    let aim = if query.candidate { Aim::Candidate } else { Aim::Active };
+    let (endpoint_format, power_mode) = (query.endpoint_format, query.power_mode);
+    let missing = if query.create { Missing::Create { endpoint_format, power_mode } } else { Missing::Refuse };
+    let content = content(request).await?;
+    let pushed = api.parts.catalog.deliver(Push { content, aim, order }, missing, api.now()).await?;
+    installed(&api, pushed).await
+}
+
 async fn content(request: Request) -> Result<Content, Problem> {
     let media_type = media_type(request.headers());
-    if !media_type.eq_ignore_ascii_case("application/wasm") {
-        return Err(wrong_media_type(media_type, "application/wasm"));
+    let is = |known: &str| media_type.eq_ignore_ascii_case(known);
+    if is("application/wasm") {
+        return Ok(Content::Component(read_body(request, BINARY_BYTES).await?.to_vec()));
     }
-    Ok(Content::Component(read_body(request, BINARY_BYTES).await?.to_vec()))
+    if is("application/zip") || is("application/vnd.codecgate.codec") {
+        return Ok(Content::Package(read_body(request, MAX_PACKAGE_BYTES).await?.to_vec()));
+    }
+    Err(wrong_media_type(media_type, "application/wasm or application/vnd.codecgate.codec"))
 }
 
 async fn installed(api: &Api, pushed: Pushed) -> Result<Json<CodecInstalled>, Problem> {
-    let Pushed { version, novelty, replaced, compatibility, edition, .. } = pushed;
+    let Pushed { version, novelty, replaced, compatibility, edition, report, .. } = pushed;
     let line = find(api, version.product).await?.versions;
     let description = edition.codec().map(|active| active.codec.description().clone());
     let warnings = warnings(&edition, &compatibility);
+    let checks = report.map(|report| report.checks).unwrap_or_default();
     Ok(Json(CodecInstalled {
         product_id: version.product,
         codec: VersionView::new(version, &line),
@@ -256,6 +316,7 @@ async fn installed(api: &Api, pushed: Pushed) -> Result<Json<CodecInstalled>, Pr
         compatibility,
         description,
         warnings,
+        checks,
     }))
 }
 

@@ -152,6 +152,7 @@ pub fn router(state: ApiState) -> axum::Router {
         .route("/api/v1/products/{id}/codec/versions/{number}/shadow", get(trials::show_shadow))
         .route("/api/v1/products/{id}/codec/versions/{number}/calls", get(trials::show_calls))
         .route("/api/v1/products/{id}/redecode", post(redecode::redecode))
+        .route("/api/v1/packages", post(codecs::deliver_package))
         .route("/api/v1/devices", get(devices::list_devices).post(devices::create_device))
         .route("/api/v1/devices/{id}", get(devices::show_device).delete(devices::delete_device))
         .route("/api/v1/devices/{id}/uplinks", get(uplinks::list_uplinks))

@@ -34,6 +34,7 @@ pub fn document() -> String {
         products::show_product,
         products::delete_product,
         codecs::install_codec,
+        codecs::deliver_package,
         codecs::show_codec,
         codecs::list_versions,
         codecs::show_version,

@@ -8,8 +8,8 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::admission::{Outcome, Report};
 use crate::catalog::CatalogError;
-use crate::codec::Refusal;
 use crate::downlink::CommandError;
 use crate::profile::{Change, Mistake, Severity};
 use crate::redecode::RedecodeError;
@@ -304,13 +304,21 @@ impl From<StoreError> for Problem {
     }
 }
 
-impl From<Refusal> for Problem {
-    fn from(refusal: Refusal) -> Self {
-        let mut problem = Self::new(Code::CodecMismatch, refusal.cause).hint(refusal.fix);
-        problem.body.kind = format!("urn:codecgate:problem:{}", refusal.code);
-        problem.body.title = "The codec was not admitted";
-        problem.body.code = refusal.code;
-        problem
+/// The problem has the code of the first thing that is wrong; all of them are its mistakes.
+fn not_admitted(report: &Report, detail: String) -> Problem {
+    let mistakes: Vec<Mistake> = report.refusals().cloned().collect();
+    let first = report.checks.iter().find(|check| check.outcome == Outcome::Refused);
+    match (first.map(|check| check.check), mistakes.first()) {
+        (Some("tables"), _) => Problem::new(Code::CodecMismatch, detail).with_mistakes(mistakes),
+        (Some("profile"), _) => Problem::new(Code::Profile, detail).with_mistakes(mistakes),
+        (_, Some(first)) => {
+            let mut problem = Problem::new(Code::CodecMismatch, &first.reason).hint(&first.fix);
+            problem.body.kind = format!("urn:codecgate:problem:{}", first.code);
+            problem.body.title = "The codec was not admitted";
+            problem.body.code = first.code;
+            problem.with_mistakes(mistakes)
+        }
+        (_, None) => Problem::new(Code::CodecMismatch, detail),
     }
 }
 
@@ -352,8 +360,7 @@ impl From<CatalogError> for Problem {
                 Self::new(Code::OtherProduct, detail).hint("deliver it to its product, or mend manufacturerId and model of the profile")
             }
             CatalogError::Unloadable { .. } => Self::new(Code::Unloadable, detail).hint("deliver it again"),
-            CatalogError::Refused(refusal) => refusal.into(),
-            CatalogError::Mismatch(mistakes) => Self::new(Code::CodecMismatch, detail).with_mistakes(mistakes),
+            CatalogError::NotAdmitted(report) => not_admitted(&report, detail),
             CatalogError::Store(error) => error.into(),
         }
     }
@@ -392,6 +399,7 @@ impl From<serde_json::Error> for Problem {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::admission::Check;
     use crate::model::{CommandState, ProductId};
 
     #[test]
@@ -421,10 +429,15 @@ mod tests {
         check(StoreError::Fatal("disk".to_owned()).into(), 503, "E4502");
         check(CatalogError::InUse { product: ProductId(1), devices: 3 }.into(), 409, "E4303");
         check(CatalogError::NoProduct(ProductId(1)).into(), 404, "E4201");
-        check(CatalogError::Mismatch(Vec::new()).into(), 422, "E4403");
+        let refused = |check: &'static str, code: &'static str| {
+            let findings = vec![member("", code, "it is wrong", "mend it")];
+            let checks = vec![Check { check, outcome: Outcome::Refused, detail: String::new(), findings }];
+            CatalogError::NotAdmitted(Report { checks, costs: Vec::new() })
+        };
+        check(refused("tables", "E2201").into(), 422, "E4403");
+        check(refused("profile", "E2101").into(), 422, "E4402");
+        check(refused("component", "E1004").into(), 422, "E1004");
         check(CatalogError::Store(StoreError::Busy).into(), 503, "E4501");
-        let refusal = Refusal { code: "E1004", cause: "imports wasi".to_owned(), fix: "build for unknown-unknown".to_owned() };
-        check(CatalogError::Refused(refusal).into(), 422, "E1004");
         check(CommandError::TooLate(CommandState::Sent).into(), 409, "E4305");
         check(CommandError::TooMany(20).into(), 429, "E4406");
         check(CommandError::NoCodec.into(), 409, "E4306");

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use tower::ServiceExt;
 
 use super::*;
+use crate::admission::{Bench, Policy};
 use crate::catalog::{Rules, ShadowRuns};
 use crate::codec::{Host, Limits};
 use crate::model::{
@@ -42,7 +43,8 @@ impl Fixture {
         let (stop, stopping) = watch::channel(false);
         let host = Host::new(Limits::default(), None).unwrap();
         let rules = Rules { keep: 5, breaker: Default::default(), shadow: ShadowRuns::Off };
-        let catalog = Catalog::open(store.clone(), Arc::clone(&host), rules).unwrap();
+        let bench = Bench { host: Arc::clone(&host), policy: Policy::default() };
+        let catalog = Catalog::open(store.clone(), bench, rules).unwrap();
         let config = ShardsConfig { count: 1, queue: 64, awake_ms: 1_000, span_ms: 1_000 };
         let (shadow, _ends_with_the_process) = Shadow::start(store.clone(), Arc::clone(&catalog), Limits::default()).unwrap();
         let parts = (store.clone(), Arc::clone(&catalog));

@@ -18,8 +18,9 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
+use crate::admission::{Bench, Policy};
 use crate::api::{self, ApiKeys, ApiState, MetricsAccess};
-use crate::catalog::Catalog;
+use crate::catalog::{Catalog, Missing};
 use crate::clock;
 use crate::codec::Host;
 use crate::config::Config;
@@ -92,8 +93,9 @@ impl Gateway {
         let keys = key::api_keys(&data, &config.http.keys)?;
         let host = Host::new(config.limits(), Some(&data.join("compiled")))?;
         let catalog = {
-            let (store, host, rules) = (store.clone(), Arc::clone(&host), config.catalog_rules());
-            tokio::task::spawn_blocking(move || Catalog::open(store, host, rules)).await??
+            let bench = Bench { host: Arc::clone(&host), policy: Policy::default() };
+            let (store, rules) = (store.clone(), config.catalog_rules());
+            tokio::task::spawn_blocking(move || Catalog::open(store, bench, rules)).await??
         };
 
         let answers = Answers::default();
@@ -120,7 +122,10 @@ impl Gateway {
             tasks::judge(&mut tasks, &parts.catalog, policy, stopping.clone());
         }
         if let Some(folder) = &config.codec.watch_dir {
-            let watch = Watch::new(folder, Arc::clone(&parts.catalog), parts.store.clone(), clock::wall);
+            let (endpoint_format, power_mode) = Default::default();
+            let create = Missing::Create { endpoint_format, power_mode };
+            let missing = if config.codec.watch_create { create } else { Missing::Refuse };
+            let watch = Watch::new(folder, Arc::clone(&parts.catalog), parts.store.clone(), missing, clock::wall);
             let watch = watch.with_context(|| format!("cannot use the folder codec.watch_dir, {}", folder.display()))?;
             tasks::watch(&mut tasks, watch, stopping.clone());
         }

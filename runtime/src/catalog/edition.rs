@@ -177,7 +177,7 @@ impl Catalog {
         }
         let component = self.store.file(digest).map_err(|error| error.to_string())?;
         let component = component.ok_or_else(|| format!("the component {digest} is missing from the store's files"))?;
-        let codec = self.host.load(&component).map_err(|refusal| refusal.to_string())?;
+        let codec = self.bench.host.load(&component).map_err(|refusal| refusal.to_string())?;
         self.loaded.keep(&codec);
         Ok(codec)
     }

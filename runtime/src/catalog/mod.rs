@@ -30,8 +30,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use arc_swap::ArcSwap;
 use tokio::sync::Semaphore;
 
+use crate::admission::{Bench, Report};
 use crate::breaker;
-use crate::codec::{Codec, Host, Refusal};
+use crate::codec::Codec;
 use crate::model::{EndpointFormat, PowerMode, Product, ProductId, ProductKey, Timestamp, VersionLine, VersionNumber};
 use crate::profile::{Compatibility, Mistake, Profile};
 use crate::store::{Commit, Expect, Store, StoreError, Write};
@@ -39,7 +40,7 @@ use crate::store::{Commit, Expect, Store, StoreError, Write};
 pub use census::Census;
 pub use edition::{ActiveCodec, ActiveProduct, Slot};
 pub use pulse::{CallEnd, LATENCY_BOUNDS_US, Pulse, PulseView};
-pub use push::{Aim, Breaking, Content, Missing, Novelty, Parcel, Push, Pushed};
+pub use push::{Aim, Breaking, Content, Missing, Novelty, Push, Pushed};
 pub use sites::{Seen, Site, SiteView};
 pub use switch::{How, Order, Switch};
 
@@ -129,12 +130,9 @@ pub enum CatalogError {
         /// Why.
         why: String,
     },
-    /// The component was not admitted.
-    #[error(transparent)]
-    Refused(#[from] Refusal),
-    /// The codec's tables do not fit the profile.
-    #[error("the codec does not fit the profile ({} mistakes)", .0.len())]
-    Mismatch(Vec<Mistake>),
+    /// Admission refused it.
+    #[error("the codec is not admitted ({} mistakes)", .0.refusals().count())]
+    NotAdmitted(Report),
     /// The store did not do it.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -145,7 +143,7 @@ type Table = HashMap<ProductId, Arc<ActiveProduct>>;
 /// All products at work.
 pub struct Catalog {
     store: Store,
-    host: Arc<Host>,
+    bench: Bench,
     rules: Rules,
     active: ArcSwap<Table>,
     /// Held while one product is read from the store and swapped, never across an await.
@@ -159,16 +157,17 @@ pub struct Catalog {
 }
 
 impl Catalog {
-    /// Loads every stored product and its active codec, on all cores. A codec that no longer loads leaves its product
+    /// Loads every stored product and its active codec into the bench's host, on all cores. A codec that no longer loads leaves its
+    /// product
     /// [`Slot::Broken`]. Blocks.
     ///
     /// # Errors
     /// [`CatalogError::Store`] when the store cannot be read.
-    pub fn open(store: Store, host: Arc<Host>, rules: Rules) -> Result<Arc<Self>, CatalogError> {
+    pub fn open(store: Store, bench: Bench, rules: Rules) -> Result<Arc<Self>, CatalogError> {
         let catalog = Arc::new(Self {
             shelf: Arc::new(shelf::Shelf::new(store.clone())),
             store,
-            host,
+            bench,
             rules,
             active: ArcSwap::default(),
             refreshing: Mutex::default(),

@@ -7,49 +7,21 @@ use std::sync::Arc;
 use super::shelf::Pin;
 use super::switch::{Change, Decision, How, Order, off_reactor, switched};
 use super::{ActiveProduct, Catalog, CatalogError, NewProduct, taken};
+use crate::admission::{Report, Submission, admit};
 use crate::codec::Codec;
-use crate::model::{Actor, CodecVersion, EndpointFormat, PowerMode, Product, ProductId, Timestamp, VersionNumber, VersionState};
-use crate::profile::{Compatibility, Plan, Profile};
+use crate::model::{
+    Actor, CodecVersion, EndpointFormat, PowerMode, Product, ProductId, ProductKey, Timestamp, VersionNumber, VersionState,
+};
+use crate::package::Package;
+use crate::profile::{Compatibility, Profile};
 use crate::store::{Commit, Expect, StoreError, Write};
 
 /// What is pushed.
 pub enum Content {
     /// A bare component, for the profile that the product has.
     Component(Vec<u8>),
-    /// A component with its profile.
-    Unit {
-        /// As it is.
-        component: Vec<u8>,
-        /// Checked.
-        profile: Profile,
-        /// The package that both came in.
-        parcel: Option<Parcel>,
-    },
-}
-
-/// A package whose signature was looked at.
-pub struct Parcel {
-    /// Its digest, hex.
-    pub digest: String,
-    /// Who signed it, if somebody trusted did.
-    pub signer: Option<String>,
-    /// As it came.
-    pub file: Vec<u8>,
-}
-
-impl Content {
-    fn component(&self) -> &[u8] {
-        match self {
-            Self::Component(component) | Self::Unit { component, .. } => component,
-        }
-    }
-
-    fn parcel(&self) -> Option<&Parcel> {
-        match self {
-            Self::Unit { parcel, .. } => parcel.as_ref(),
-            Self::Component(_) => None,
-        }
-    }
+    /// A `*.codec` file.
+    Package(Vec<u8>),
 }
 
 /// What if there is no product of the name that a unit is for.
@@ -119,6 +91,31 @@ pub struct Pushed {
     pub compatibility: Compatibility,
     /// The version as the flows use it.
     pub edition: Arc<ActiveProduct>,
+    /// What admission saw; none = the content was known and not looked at again.
+    pub report: Option<Report>,
+}
+
+/// What a delivery says of itself, before it is admitted.
+enum Offer<'a> {
+    Component(&'a [u8]),
+    Package { file: &'a [u8], package: Box<Package>, profile: Profile },
+}
+
+impl Offer<'_> {
+    fn component(&self) -> &[u8] {
+        match self {
+            Self::Component(component) => component,
+            Self::Package { package, .. } => package.component(),
+        }
+    }
+
+    /// Whom it is for; a bare component does not say.
+    fn key(&self) -> Option<ProductKey> {
+        match self {
+            Self::Component(_) => None,
+            Self::Package { profile, .. } => Some(profile.key()),
+        }
+    }
 }
 
 /// What a version is made of, before it has a number.
@@ -132,16 +129,16 @@ struct Unit {
 
 impl Unit {
     /// `current` = the profile that a bare component is for.
-    fn new(content: &Content, current: &str) -> Self {
-        let profile = match content {
-            Content::Component(_) => current.to_owned(),
-            Content::Unit { profile, .. } => profile.to_json(),
+    fn new(offer: &Offer<'_>, current: &str) -> Self {
+        let (profile, package) = match offer {
+            Offer::Component(_) => (current.to_owned(), None),
+            Offer::Package { package, profile, .. } => (profile.to_json(), Some(package.digest())),
         };
         Self {
-            component: blake3::hash(content.component()).to_hex().to_string(),
+            component: blake3::hash(offer.component()).to_hex().to_string(),
             profile_digest: blake3::hash(profile.as_bytes()).to_hex().to_string(),
             profile,
-            package: content.parcel().map(|parcel| parcel.digest.clone()),
+            package,
         }
     }
 
@@ -154,10 +151,12 @@ impl Unit {
 }
 
 /// A unit that was admitted now. Its files stay while this lives.
-struct Admitted {
+struct Entrant {
     codec: Arc<Codec>,
     component: Pin,
     package: Option<Pin>,
+    signer: Option<String>,
+    report: Report,
 }
 
 /// A unit that found its place in a product.
@@ -172,8 +171,8 @@ impl Catalog {
     /// Admits what is pushed, stores it as a version and, if it is asked for, puts it to work, all while traffic runs.
     ///
     /// # Errors
-    /// [`CatalogError::Refused`], [`CatalogError::Mismatch`], [`CatalogError::OtherProduct`] and [`CatalogError::Breaking`] say
-    /// what is wrong; nothing has changed then.
+    /// [`CatalogError::NotAdmitted`], [`CatalogError::OtherProduct`] and [`CatalogError::Breaking`] say what is wrong; nothing has
+    /// changed then.
     pub async fn push(self: &Arc<Self>, id: ProductId, push: Push, now: Timestamp) -> Result<Pushed, CatalogError> {
         // The semaphore is never closed.
         let _turn = self.admissions.acquire().await;
@@ -181,7 +180,7 @@ impl Catalog {
         off_reactor(move || catalog.take_in(id, &push, now)).await
     }
 
-    /// The same for the product that the unit's own profile names. A bare component names none: [`CatalogError::Nameless`].
+    /// The same for the product that the package names. A bare component names none: [`CatalogError::Nameless`].
     ///
     /// # Errors
     /// As [`Catalog::push`]; [`CatalogError::NoSuchKey`] when there is no such product and none is to be made.
@@ -189,22 +188,22 @@ impl Catalog {
         let _turn = self.admissions.acquire().await;
         let catalog = Arc::clone(self);
         off_reactor(move || {
-            let Content::Unit { profile, .. } = &push.content else { return Err(CatalogError::Nameless) };
-            let key = profile.key();
+            let offer = catalog.unwrap(&push.content)?;
+            let key = offer.key().ok_or(CatalogError::Nameless)?;
             for _ in 0..2 {
                 if let Some(found) = catalog.store.product_by_key(&key)? {
                     return catalog.take_in(found.doc.id, &push, now);
                 }
-                match missing {
-                    Missing::Refuse => return Err(CatalogError::NoSuchKey(key)),
-                    Missing::Create { endpoint_format, power_mode } => {
+                match (missing, &offer) {
+                    (Missing::Create { endpoint_format, power_mode }, Offer::Package { profile, .. }) => {
                         let new = NewProduct { profile: profile.clone(), endpoint_format, power_mode };
-                        match catalog.found(&new, &push, now) {
+                        match catalog.found(&new, &offer, &push, now) {
                             // Somebody else made it meanwhile.
                             Err(CatalogError::Exists(_)) => {}
                             done => return done,
                         }
                     }
+                    _ => return Err(CatalogError::NoSuchKey(key)),
                 }
             }
             Err(CatalogError::Exists(key.to_string()))
@@ -229,24 +228,23 @@ impl Catalog {
 
     fn take_in(&self, id: ProductId, push: &Push, now: Timestamp) -> Result<Pushed, CatalogError> {
         let product = self.store.product(id)?.ok_or(CatalogError::NoProduct(id))?.doc;
-        if let Content::Unit { profile, .. } = &push.content
-            && profile.key() != product.key
-        {
-            return Err(CatalogError::OtherProduct { package: profile.key(), product: product.key });
+        let offer = self.unwrap(&push.content)?;
+        if let Some(package) = offer.key().filter(|key| *key != product.key) {
+            return Err(CatalogError::OtherProduct { package, product: product.key });
         }
-        let unit = Unit::new(&push.content, &product.profile);
+        let unit = Unit::new(&offer, &product.profile);
         let is_known = self.store.versions(id)?.iter().any(|version| unit.is(version));
-        let admitted = if is_known { None } else { Some(self.admit(&push.content, &unit.profile)?) };
-        let placed = self.change(id, |product| self.place(product, &unit, admitted.as_ref(), push, now))?;
-        self.pushed(placed)
+        let entrant = if is_known { None } else { Some(self.admit(&offer, &unit)?) };
+        let placed = self.change(id, |product| self.place(product, &unit, entrant.as_ref(), push, now))?;
+        self.pushed(placed, entrant)
     }
 
     /// A new product with this unit as its first version, in one transaction.
-    fn found(&self, new: &NewProduct, push: &Push, now: Timestamp) -> Result<Pushed, CatalogError> {
+    fn found(&self, new: &NewProduct, offer: &Offer<'_>, push: &Push, now: Timestamp) -> Result<Pushed, CatalogError> {
         let product = self.fresh(new, now);
-        let unit = Unit::new(&push.content, &product.profile);
-        let admitted = self.admit(&push.content, &unit.profile)?;
-        let Decision::Do(change) = self.place(product, &unit, Some(&admitted), push, now)? else {
+        let unit = Unit::new(offer, &product.profile);
+        let entrant = self.admit(offer, &unit)?;
+        let Decision::Do(change) = self.place(product, &unit, Some(&entrant), push, now)? else {
             return Err(CatalogError::Store(StoreError::Conflict("product")));
         };
         let Change { product, mut writes, event, kept, told } = *change;
@@ -257,25 +255,47 @@ impl Catalog {
         self.refresh(product.id, None)?;
         how.into_iter().for_each(|how| self.census.switched(how));
         drop(kept);
-        self.pushed(told)
+        self.pushed(told, Some(entrant))
     }
 
-    fn pushed(&self, placed: Placed) -> Result<Pushed, CatalogError> {
+    fn pushed(&self, placed: Placed, entrant: Option<Entrant>) -> Result<Pushed, CatalogError> {
         let Placed { version, novelty, replaced, compatibility } = placed;
         let edition = self.edition(version.product, version.number)?;
         let state = edition.product.versions.state_of(version.number);
-        Ok(Pushed { version, state, novelty, replaced, compatibility, edition })
+        let report = entrant.map(|entrant| entrant.report);
+        Ok(Pushed { version, state, novelty, replaced, compatibility, edition, report })
     }
 
-    /// Compiles and checks a component against a profile; its file is stored, but no version.
-    fn admit(&self, content: &Content, profile: &str) -> Result<Admitted, CatalogError> {
-        let codec = self.host.load(content.component())?;
-        let profile = Profile::parse("profile.json", profile).map_err(CatalogError::Mismatch)?;
-        Plan::join(&profile, codec.description()).map_err(CatalogError::Mismatch)?;
-        self.loaded.keep(&codec);
-        let component = self.shelf.put(content.component())?;
-        let package = content.parcel().map(|parcel| self.shelf.put(&parcel.file)).transpose()?;
-        Ok(Admitted { codec, component, package })
+    /// Reads as much as says whether it is known. What cannot be read is admitted in vain, for the sake of its report.
+    fn unwrap<'a>(&self, content: &'a Content) -> Result<Offer<'a>, CatalogError> {
+        let file = match content {
+            Content::Component(component) => return Ok(Offer::Component(component)),
+            Content::Package(file) => file,
+        };
+        let read = Package::read(file).and_then(|package| Ok((Profile::parse("profile.json", package.profile())?, package)));
+        match read {
+            Ok((profile, package)) => Ok(Offer::Package { file, package: Box::new(package), profile }),
+            Err(_) => Err(CatalogError::NotAdmitted(admit(&Submission::Package(file), &self.bench).report)),
+        }
+    }
+
+    /// Everything that admission asks; the files are stored, but no version.
+    fn admit(&self, offer: &Offer<'_>, unit: &Unit) -> Result<Entrant, CatalogError> {
+        let verdict = match offer {
+            Offer::Package { file, .. } => admit(&Submission::Package(file), &self.bench),
+            Offer::Component(component) => {
+                admit(&Submission::Loose { component, profile: &unit.profile, vectors: &[] }, &self.bench)
+            }
+        };
+        let Some(admitted) = verdict.admitted else { return Err(CatalogError::NotAdmitted(verdict.report)) };
+        self.loaded.keep(&admitted.codec);
+        let component = self.shelf.put(&admitted.component)?;
+        let package = match offer {
+            Offer::Package { file, .. } => Some(self.shelf.put(file)?),
+            Offer::Component(_) => None,
+        };
+        let signer = (!admitted.signers.is_empty()).then(|| admitted.signers.join(", "));
+        Ok(Entrant { codec: admitted.codec, component, package, signer, report: verdict.report })
     }
 
     /// Decides what a unit becomes in a product as it is at this moment.
@@ -283,18 +303,18 @@ impl Catalog {
         &self,
         was: Product,
         unit: &Unit,
-        admitted: Option<&Admitted>,
+        entrant: Option<&Entrant>,
         push: &Push,
         now: Timestamp,
     ) -> Result<Decision<Placed>, CatalogError> {
         let mut product = was.clone();
         let known = self.store.versions(was.id)?.into_iter().find(|version| unit.is(version));
         let novelty = if known.is_some() { Novelty::Known } else { Novelty::New };
-        let is_bare = matches!(push.content, Content::Component(_));
-        let version = match (known, admitted) {
+        let is_bare = unit.package.is_none();
+        let version = match (known, entrant) {
             (Some(version), _) => version,
-            (None, Some(admitted)) if !is_bare || unit.profile == was.profile => {
-                record(product.versions.give(), &was, unit, admitted, push, now)
+            (None, Some(entrant)) if !is_bare || unit.profile == was.profile => {
+                record(product.versions.give(), &was, unit, entrant, (&push.order, now))
             }
             // Admitted for a profile that the product has no longer, or known once and pruned meanwhile.
             _ => return Err(CatalogError::Store(StoreError::Conflict("product"))),
@@ -327,25 +347,24 @@ fn record(
     number: VersionNumber,
     product: &Product,
     unit: &Unit,
-    admitted: &Admitted,
-    push: &Push,
-    now: Timestamp,
+    entrant: &Entrant,
+    (order, now): (&Order, Timestamp),
 ) -> CodecVersion {
-    let description = admitted.codec.description();
+    let description = entrant.codec.description();
     CodecVersion {
         product: product.id,
         number,
-        component: admitted.component.digest().to_owned(),
+        component: entrant.component.digest().to_owned(),
         profile: unit.profile.clone(),
         profile_digest: unit.profile_digest.clone(),
         package: unit.package.clone(),
-        package_file: admitted.package.as_ref().map(|pin| pin.digest().to_owned()),
-        signer: push.content.parcel().and_then(|parcel| parcel.signer.clone()),
+        package_file: entrant.package.as_ref().map(|pin| pin.digest().to_owned()),
+        signer: entrant.signer.clone(),
         name: description.name.clone(),
         version: description.version.clone(),
-        size: push.content.component().len() as u64,
+        size: entrant.component.size(),
         uploaded: now,
-        uploaded_by: push.order.by.clone(),
-        comment: push.order.comment.clone(),
+        uploaded_by: order.by.clone(),
+        comment: order.comment.clone(),
     }
 }

@@ -16,6 +16,7 @@ pub(super) struct Shelf {
 pub(super) struct Pin {
     shelf: Arc<Shelf>,
     digest: String,
+    size: u64,
 }
 
 impl Shelf {
@@ -27,7 +28,7 @@ impl Shelf {
     pub(super) fn put(self: &Arc<Self>, bytes: &[u8]) -> Result<Pin, StoreError> {
         let digest = blake3::hash(bytes).to_hex().to_string();
         *self.lock().entry(digest.clone()).or_default() += 1;
-        let pin = Pin { shelf: Arc::clone(self), digest };
+        let pin = Pin { shelf: Arc::clone(self), digest, size: bytes.len() as u64 };
         self.store.put_file(bytes)?;
         Ok(pin)
     }
@@ -55,6 +56,11 @@ impl Pin {
     /// blake3 of the file, hex.
     pub(super) fn digest(&self) -> &str {
         &self.digest
+    }
+
+    /// Its bytes.
+    pub(super) fn size(&self) -> u64 {
+        self.size
     }
 }
 

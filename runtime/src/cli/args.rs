@@ -203,9 +203,12 @@ pub(super) struct PushArgs {
     pub(super) path: PathBuf,
     #[command(flatten)]
     pub(super) gateway: GatewayArgs,
-    /// The product: its number, or manufacturerId/model; needed where the codec does not tell.
+    /// The product: its number, or manufacturerId/model; a folder or a package names it by itself.
     #[arg(long, value_name = "PRODUCT")]
     pub(super) product: Option<String>,
+    /// Make the product from the package's profile when the gateway has none of that name.
+    #[arg(long, conflicts_with = "product")]
+    pub(super) create: bool,
     /// Keep it as a candidate instead of putting it to work.
     #[arg(long)]
     pub(super) candidate: bool,

@@ -9,31 +9,49 @@ use serde_json::Value;
 use super::args::{GatewayArgs, PromoteArgs, PushArgs, RollbackArgs, VersionsArgs};
 use super::remote::{Remote, at, list, query, text};
 use super::{Exit, Failure, Streams, plugin, profile};
+use crate::codec::{Codec, Host};
+use crate::config::Config;
+use crate::package::{Manifest, Package, Parts, Wishes};
 
-/// What is sent, and the product that it is for as far as it tells.
-struct Cargo {
-    media_type: &'static str,
-    body: Vec<u8>,
-    product: Option<String>,
+const PACKAGE: &str = "application/vnd.codecgate.codec";
+
+/// What is sent.
+enum Freight {
+    Component(Vec<u8>),
+    Package(Vec<u8>),
 }
 
 pub(super) fn push(args: &PushArgs, streams: &mut Streams<'_>) -> Result<Exit, Failure> {
     // Before anything is built: a wrong key or address is told at once.
     let remote = remote(&args.gateway)?;
-    let cargo = load(&args.path, streams)?;
-    let product = args.product.clone().or(cargo.product).ok_or_else(|| {
-        Failure::usage(format!("{} does not say which product it is for", args.path.display()))
-            .hint("add --product ID or --product manufacturerId/model")
-    })?;
-    let product = remote.product(&product)?;
+    let freight = load(&args.path, streams)?;
     let flag = |flag: bool| flag.then_some("true");
     let query = query(&[
         ("candidate", flag(args.candidate)),
         ("acceptBreaking", flag(args.accept_breaking)),
+        ("create", flag(args.create)),
         ("comment", args.comment.as_deref()),
     ]);
-    let path = format!("/api/v1/products/{product}/codec{query}");
-    let told = &remote.send(Method::PUT, &path, cargo.media_type, cargo.body)?;
+    let of_product = |product: &str| Ok::<_, Failure>(format!("/api/v1/products/{}/codec{query}", remote.product(product)?));
+    let told = &match (freight, &args.product) {
+        (Freight::Package(file), None) => remote.send(Method::POST, &format!("/api/v1/packages{query}"), PACKAGE, file)?,
+        (Freight::Package(file), Some(product)) => remote.send(Method::PUT, &of_product(product)?, PACKAGE, file)?,
+        (Freight::Component(file), Some(product)) => remote.send(Method::PUT, &of_product(product)?, "application/wasm", file)?,
+        (Freight::Component(_), None) => {
+            return Err(Failure::usage(format!(
+                "{} is a bare component and does not say which product it is for",
+                args.path.display()
+            ))
+            .hint("add --product ID or --product manufacturerId/model, or push the folder or a package"));
+        }
+    };
+    for check in list(told, "checks") {
+        writeln!(streams.err, "{:<8}{:<13}{}", text(check, "outcome"), text(check, "check"), text(check, "detail"))?;
+        for finding in list(check, "findings") {
+            let (code, file, pointer) = (text(finding, "code"), text(finding, "file"), text(finding, "pointer"));
+            writeln!(streams.err, "        [{code}] {file}#{pointer}: {}", text(finding, "reason"))?;
+        }
+    }
     let known = if at(told, "known") == true { ", which was there already" } else { "" };
     let replaced = at(told, "replaced").as_u64().map(|number| format!(", in place of version {number}")).unwrap_or_default();
     writeln!(
@@ -103,16 +121,49 @@ fn remote(args: &GatewayArgs) -> Result<Remote, Failure> {
     Remote::new(&args.gateway, args.key.as_deref())
 }
 
-/// A folder is built; a file is taken as it is, by what it begins with.
-fn load(path: &Path, streams: &mut Streams<'_>) -> Result<Cargo, Failure> {
+/// A folder is built and packed; a file is taken as it is, by what it begins with.
+fn load(path: &Path, streams: &mut Streams<'_>) -> Result<Freight, Failure> {
     if path.is_dir() {
-        let built = plugin::component(path)?;
-        let body = fs::read(&built).map_err(|error| Failure::unreadable(&built, error))?;
-        let profile = profile::load(&path.join("profile.json"), streams)?;
-        return Ok(Cargo { media_type: "application/wasm", body, product: Some(profile.key().to_string()) });
+        return pack(path, streams).map(Freight::Package);
     }
-    let body = fs::read(path).map_err(|error| Failure::unreadable(path, error))?;
-    Ok(Cargo { media_type: "application/wasm", body, product: None })
+    let file = fs::read(path).map_err(|error| Failure::unreadable(path, error))?;
+    Ok(if file.starts_with(b"PK") { Freight::Package(file) } else { Freight::Component(file) })
+}
+
+/// The package of a codec crate: component, profile, vectors, and `codec.toml`, which is written from the others where there is
+/// none.
+fn pack(dir: &Path, streams: &mut Streams<'_>) -> Result<Vec<u8>, Failure> {
+    let built = plugin::component(dir)?;
+    let component = fs::read(&built).map_err(|error| Failure::unreadable(&built, error))?;
+    let read = |path: &Path| fs::read_to_string(path).map_err(|error| Failure::unreadable(path, error));
+    let (profile, manifest) = (profile::load(&dir.join("profile.json"), streams)?, dir.join("codec.toml"));
+    let manifest = if manifest.is_file() {
+        read(&manifest)?
+    } else {
+        let refused = |refusal| Failure::failed("the component is not admitted").because(refusal);
+        let host = Host::new(Config::default().limits(), None).map_err(refused)?;
+        let codec = host.load(&component).map_err(refused)?;
+        let (version, interface) = (codec.description().version.clone(), Codec::INTERFACE_VERSION.to_owned());
+        Manifest { product: profile.key(), version, interface, wishes: Wishes::default() }.to_toml()
+    };
+    let mut vectors = Vec::new();
+    let folder = dir.join("vectors");
+    if folder.is_dir() {
+        let entries = fs::read_dir(&folder).map_err(|error| Failure::unreadable(&folder, error))?;
+        for entry in entries {
+            let path = entry?.path();
+            if path.extension().is_some_and(|ending| ending == "json") {
+                let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+                vectors.push((name, read(&path)?));
+            }
+        }
+    }
+    let parts = Parts { manifest, component, profile: read(&dir.join("profile.json"))?, vectors, layout: None };
+    let package = Package::new(parts).map_err(|mistakes| {
+        let told: String = mistakes.iter().map(|mistake| format!("\n{}", profile::shown(mistake))).collect();
+        Failure::failed(format!("{} cannot be packed:{told}", dir.display()))
+    })?;
+    package.write().map_err(|why| Failure::failed(format!("{} cannot be packed: {why}", dir.display())))
 }
 
 fn switched(told: &Value, streams: &mut Streams<'_>) -> Result<Exit, Failure> {

@@ -48,6 +48,7 @@ fn every_documented_line_can_be_typed() {
         "simulate --server 127.0.0.1:5683 --endpoint a --hex 00 --hex 01 --count 3 --every 10s --power psm --non",
         "plugin push plugins/water-meter --gateway http://127.0.0.1:8080 --key 0123456789abcdef",
         "plugin push w.wasm --product Acme01/WM1 --candidate --accept-breaking --comment why",
+        "plugin push w.codec --create",
         "plugin promote 3 --product 1 --accept-breaking",
         "plugin rollback --product 1 --comment oops",
         "plugin versions --product Acme01/WM1 --json",

@@ -171,7 +171,13 @@ impl Host {
     }
 
     /// What lies in the cache was checked when it was put there; the key names the component and these very settings.
-    fn find(&self, digest: &blake3::Hash, run: &blake3::Hash, component: &[u8], core: Option<&[u8]>) -> Result<Found, Vec<Refusal>> {
+    fn find(
+        &self,
+        digest: &blake3::Hash,
+        run: &blake3::Hash,
+        component: &[u8],
+        core: Option<&[u8]>,
+    ) -> Result<Found, Vec<Refusal>> {
         let cached = self.cache.as_ref().and_then(|cache| cache.load(&self.engine, digest));
         let shared = self.shelf.find(run);
         if let Some(compiled) = cached {
@@ -212,7 +218,11 @@ impl Host {
             )
         })?;
         PluginPre::new(pre).map(drop).map_err(|error| {
-            vec![refusal("E1022", format!("the export {INTERFACE} has another shape: {error:#}"), "build against wit/v1 as released")]
+            vec![refusal(
+                "E1022",
+                format!("the export {INTERFACE} has another shape: {error:#}"),
+                "build against wit/v1 as released",
+            )]
         })
     }
 
@@ -310,7 +320,9 @@ fn check_borders(engine: &Engine, component: &Component) -> Result<(), Vec<Refus
         )),
         Some((name, export)) => {
             let ComponentItem::ComponentInstance(instance) = export.ty else {
-                return Err(refusal("E1022", format!("the export `{name}` is no interface"), "build against wit/v1 as released").into());
+                return Err(
+                    refusal("E1022", format!("the export `{name}` is no interface"), "build against wit/v1 as released").into()
+                );
             };
             for function in ["describe", "decode", "encode"] {
                 if instance.get_export(engine, function).is_none() {

@@ -28,8 +28,8 @@ mod wit;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-pub use anatomy::Anatomy;
 pub use admission::{Codec, MAX_COMPONENT_BYTES, MAX_TABLE_ENTRIES};
+pub use anatomy::Anatomy;
 pub use engine::Host;
 pub use instances::Instances;
 

@@ -73,7 +73,9 @@ mod tests {
             for line in code.lines().filter(|line| !line.trim_start().starts_with("//")) {
                 let quoted = line.split('"').skip(1).step_by(2);
                 let is_code = |text: &&str| {
-                    text.len() == 5 && (text.starts_with("E1") || text.starts_with("E2")) && text[1..].bytes().all(|b| b.is_ascii_digit())
+                    text.len() == 5
+                        && (text.starts_with("E1") || text.starts_with("E2"))
+                        && text[1..].bytes().all(|b| b.is_ascii_digit())
                 };
                 codes.extend(quoted.filter(is_code).map(str::to_owned));
             }

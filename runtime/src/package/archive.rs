@@ -206,7 +206,9 @@ fn unsafe_path(path: &str) -> Option<Mistake> {
 }
 
 fn unknown(path: &str) -> Mistake {
-    let fix = format!("a package holds {MANIFEST}, {COMPONENT}, {PROFILE}, {VECTORS}NAME.json, {LAYOUT} and {SIGNATURE}; {HOW_TO_PACK}");
+    let fix = format!(
+        "a package holds {MANIFEST}, {COMPONENT}, {PROFILE}, {VECTORS}NAME.json, {LAYOUT} and {SIGNATURE}; {HOW_TO_PACK}"
+    );
     mistake(&shown(path), "E1106", "a file that does not belong into a package", fix)
 }
 

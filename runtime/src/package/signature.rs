@@ -26,7 +26,8 @@ impl PublicKey {
     /// # Errors
     /// In words, what is expected.
     pub fn parse(text: &str) -> Result<Self, String> {
-        let expected = || format!("no public key: expected `{PUBLIC}` and 64 hex digits, as `codecgate plugin keygen` writes them");
+        let expected =
+            || format!("no public key: expected `{PUBLIC}` and 64 hex digits, as `codecgate plugin keygen` writes them");
         let bytes = text.trim().strip_prefix(PUBLIC).and_then(array).ok_or_else(expected)?;
         // Keys of small order sign everything.
         let key = VerifyingKey::from_bytes(&bytes).ok().filter(|key| !key.is_weak());

@@ -80,12 +80,10 @@ fn another_tool_s_zip_has_the_same_digest() {
 
 #[test]
 fn everything_that_is_missing_or_wrong_is_told_at_once() {
-    let mut read = codes(&zipped(&[(MANIFEST, b"interface = 1\nmodle = \"x\"\n[limits]\nmemory_mib = 0\nspeed = 1\n"), ("notes.txt", b"")]));
+    let mut read =
+        codes(&zipped(&[(MANIFEST, b"interface = 1\nmodle = \"x\"\n[limits]\nmemory_mib = 0\nspeed = 1\n"), ("notes.txt", b"")]));
     read.sort_unstable();
-    assert_eq!(
-        read,
-        ["E1106", "E1109", "E1109", "E1121", "E1121", "E1122", "E1122", "E1122", "E1123", "E1123"]
-    );
+    assert_eq!(read, ["E1106", "E1109", "E1109", "E1121", "E1121", "E1122", "E1122", "E1122", "E1123", "E1123"]);
     assert_eq!(codes(b"not a zip"), ["E1101"]);
     assert_eq!(codes(b""), ["E1101"]);
     let mut latin = good();
@@ -227,7 +225,14 @@ fn a_signature_file_is_strict() {
     let line = signature::write(&package.signatures);
     let read = |text: &str| signature::parse(text.as_bytes()).map(|found| found.len()).map_err(|mistake| mistake.code);
     assert_eq!(read(&line), Ok(1));
-    for bad in [String::new(), format!("{line}{line}"), line.to_uppercase(), line.replace("ed25519", "rsa"), format!("{line}\n"), "x".into()] {
+    for bad in [
+        String::new(),
+        format!("{line}{line}"),
+        line.to_uppercase(),
+        line.replace("ed25519", "rsa"),
+        format!("{line}\n"),
+        "x".into(),
+    ] {
         assert_eq!(read(&bad), Err("E1170"), "{bad}");
     }
 }

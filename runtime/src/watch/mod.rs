@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::catalog::{Aim, Breaking, Catalog, CatalogError, Content, Order, Push, Pushed};
+use crate::catalog::{Aim, Breaking, Catalog, CatalogError, Content, Missing, Order, Push, Pushed};
 use crate::model::{Actor, ProductId, ProductKey, Timestamp, VersionState};
 use crate::store::{Store, StoreError};
 
@@ -33,6 +33,7 @@ pub struct Watch {
     catalog: Arc<Catalog>,
     store: Store,
     clock: fn() -> Timestamp,
+    missing: Missing,
     seen: Seen,
 }
 
@@ -45,13 +46,19 @@ enum Stop {
 }
 
 impl Watch {
-    /// Makes the folder if it is missing.
+    /// Makes the folder if it is missing. `missing` = what if a package names a product that there is not.
     ///
     /// # Errors
     /// It cannot be made.
-    pub fn new(folder: &Path, catalog: Arc<Catalog>, store: Store, clock: fn() -> Timestamp) -> io::Result<Self> {
+    pub fn new(
+        folder: &Path,
+        catalog: Arc<Catalog>,
+        store: Store,
+        missing: Missing,
+        clock: fn() -> Timestamp,
+    ) -> io::Result<Self> {
         fs::create_dir_all(folder.join(ACCEPTED))?;
-        Ok(Self { folder: folder.to_owned(), catalog, store, clock, seen: Seen::default() })
+        Ok(Self { folder: folder.to_owned(), catalog, store, clock, missing, seen: Seen::default() })
     }
 
     /// Looks once and delivers what is ready. Not cancel-safe: a file may be delivered and not yet moved; delivering it again
@@ -83,11 +90,14 @@ impl Watch {
         let (bytes, product) = read.await.map_err(|error| Stop::Later(error.to_string()))?;
         let product = product.map_err(|error| Stop::Later(error.to_string()))?;
         let order = Order { by: Actor::Watch, comment: Some(name.to_owned()), breaking: Breaking::Hold };
-        let push = Push { content: Content::Component(bytes), aim: Aim::Active, order };
-        let Some(product) = product else {
-            return Err(Stop::Refused(report::nameless(name)));
+        let push = |content| Push { content, aim: Aim::Active, order };
+        let now = (self.clock)();
+        let pushed = match (name.ends_with(".wasm"), product) {
+            (false, _) => self.catalog.deliver(push(Content::Package(bytes)), self.missing, now).await,
+            (true, Some(product)) => self.catalog.push(product, push(Content::Component(bytes)), now).await,
+            (true, None) => return Err(Stop::Refused(report::nameless(name))),
         };
-        self.catalog.push(product, push, (self.clock)()).await.map_err(|error| match error {
+        pushed.map_err(|error| match error {
             CatalogError::Store(StoreError::Busy | StoreError::Conflict(_) | StoreError::Fatal(_)) => {
                 Stop::Later(error.to_string())
             }
@@ -142,7 +152,7 @@ fn list(folder: &Path) -> io::Result<Vec<Found>> {
         let entry = entry?;
         let Ok(name) = entry.file_name().into_string() else { continue };
         let ending = Path::new(&name).extension().and_then(|ending| ending.to_str()).unwrap_or_default();
-        if name.starts_with('.') || !["wasm"].contains(&ending) {
+        if name.starts_with('.') || !["codec", "zip", "wasm"].contains(&ending) {
             continue;
         }
         // It may be gone since.

@@ -9,10 +9,8 @@ use crate::profile::Compatibility;
 pub(super) fn refusal(error: &CatalogError) -> String {
     let mut text = error.to_string();
     match error {
-        CatalogError::Mismatch(mistakes) => {
-            for mistake in mistakes {
-                let _ = write!(text, "\n{mistake}");
-            }
+        CatalogError::NotAdmitted(report) => {
+            let _ = write!(text, "\n\n{report}");
         }
         CatalogError::Breaking(report) => breaks(&mut text, report),
         _ => {}
