@@ -65,3 +65,56 @@ fn a_new_codec_passes_its_vector_wherever_it_lies() {
     assert_eq!(again.code, Some(2), "{again:?}");
     assert!(again.err.contains("not an empty folder"), "{}", again.err);
 }
+
+/// Packed, signed, checked as the gateway does, and found out when it was changed; all in a folder with a name that is not ASCII.
+#[test]
+fn a_package_is_signed_checked_and_its_change_noticed() {
+    let folder = tempfile::tempdir().unwrap();
+    let place = folder.path().join("签名 keys");
+    std::fs::create_dir(&place).unwrap();
+    let at = |name: &str| place.join(name).to_str().unwrap().to_owned();
+    let (package, key) = (at("水表.codec"), at("release.key"));
+    let built = codecgate(".", ["plugin", "build", "plugins/water-meter", "--package", &package]);
+    assert_eq!(built.code, Some(0), "{built:?}");
+    let made = codecgate(".", ["plugin", "keygen", &key]);
+    let public = made.out.trim();
+    assert!(public.starts_with("ed25519:"), "{made:?}");
+    assert_eq!(codecgate(".", ["plugin", "keygen", &key]).code, Some(2), "a key is never overwritten");
+
+    let trust = format!("release={public}");
+    let check = || codecgate(".", ["plugin", "check", &package, "--require-signature", "--trust", &trust]);
+    let unsigned = check();
+    assert_eq!(unsigned.code, Some(1), "{unsigned:?}");
+    assert!(unsigned.out.contains("REFUSED signature"), "{}", unsigned.out);
+    assert_eq!(codecgate(".", ["plugin", "sign", &package, "--key", &key]).code, Some(0));
+    let signed = check();
+    assert_eq!(signed.code, Some(0), "{signed:?}");
+    for part in ["package", "signature", "component", "profile", "tables", "vectors", "determinism", "limits"] {
+        assert!(signed.out.contains(&format!("ok      {part}")), "{part}: {}", signed.out);
+    }
+    assert!(signed.out.contains("fuel "), "what each vector costs: {}", signed.out);
+    let verified = codecgate(".", ["plugin", "verify", &package, "--trust", &trust]);
+    assert!(verified.code == Some(0) && verified.out.contains("signed by release"), "{verified:?}");
+    let stranger = codecgate(".", ["plugin", "verify", &package]);
+    assert!(stranger.code == Some(1) && stranger.out.contains("not trusted"), "{stranger:?}");
+    let shown = codecgate(".", ["plugin", "inspect", &package]);
+    let shown: Value = serde_json::from_str(&shown.out).unwrap();
+    assert_eq!((&shown["product"], &shown["signatures"][0]), (&json!("Codecgate/WM20"), &json!(public)), "{shown}");
+
+    let mut bytes = std::fs::read(&package).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    std::fs::write(&package, bytes).unwrap();
+    let changed = check();
+    assert_eq!(changed.code, Some(1), "{changed:?}");
+    assert!(changed.out.contains("REFUSED"), "{}", changed.out);
+}
+
+#[test]
+fn codes_are_explained() {
+    let one = codecgate(".", ["explain", "e1010"]);
+    assert!(one.code == Some(0) && one.out.contains("E1010") && one.out.contains("fix: "), "{one:?}");
+    assert_eq!(codecgate(".", ["explain", "E9999"]).code, Some(2));
+    let all = codecgate(".", ["explain"]);
+    assert!(all.out.lines().filter(|line| line.starts_with('E')).count() > 40, "{}", all.out);
+}

@@ -18,7 +18,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use crate::admission::{Bench, Policy};
+use crate::admission::Bench;
 use crate::api::{self, ApiKeys, ApiState, MetricsAccess};
 use crate::catalog::{Catalog, Missing};
 use crate::clock;
@@ -93,7 +93,7 @@ impl Gateway {
         let keys = key::api_keys(&data, &config.http.keys)?;
         let host = Host::new(config.limits(), Some(&data.join("compiled")))?;
         let catalog = {
-            let bench = Bench { host: Arc::clone(&host), policy: Policy::default() };
+            let bench = Bench { host: Arc::clone(&host), policy: config.admission_policy() };
             let (store, rules) = (store.clone(), config.catalog_rules());
             tokio::task::spawn_blocking(move || Catalog::open(store, bench, rules)).await??
         };

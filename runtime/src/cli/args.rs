@@ -30,6 +30,8 @@ pub(super) enum Command {
     /// Build, test and try codec plugins.
     #[command(subcommand)]
     Plugin(PluginCommand),
+    /// Explain a code of a refusal, such as E1007; without one, list all.
+    Explain(ExplainArgs),
     /// Decode stored uplinks again: see what a codec version makes of them, then keep it.
     Redecode(RedecodeArgs),
     /// Save or restore a data folder. The gateway must not be running on it.
@@ -171,6 +173,16 @@ pub(super) enum PluginCommand {
     New(NewArgs),
     /// Build the codec crate in DIR into a component.
     Build(BuildArgs),
+    /// Put a codec through the admission of the gateway: a package, or a folder that is built and packed first.
+    Check(CheckPluginArgs),
+    /// Tell what a package holds: product, version, files with their digests, signatures.
+    Inspect(InspectArgs),
+    /// Make a key to sign packages with.
+    Keygen(KeygenArgs),
+    /// Sign a package; an earlier signature of the same key is replaced.
+    Sign(SignArgs),
+    /// Tell who signed a package; exit code 0 if somebody who is trusted did.
+    Verify(VerifyArgs),
     /// Build, then run DIR/vectors/*.json through the component and hold it against DIR/profile.json.
     Test(TestArgs),
     /// Build, then decode one payload or encode one command.
@@ -312,6 +324,72 @@ pub(super) struct BuildArgs {
     /// Copy the component here.
     #[arg(short, long, value_name = "FILE")]
     pub(super) output: Option<PathBuf>,
+    /// Write the package here too: component, profile, vectors, manifest.
+    #[arg(short, long, value_name = "FILE.codec")]
+    pub(super) package: Option<PathBuf>,
+}
+
+/// Whose signatures count.
+#[derive(Debug, Args)]
+pub(super) struct TrustArgs {
+    /// Who is trusted: a public key, or a name and one. May be given several times.
+    #[arg(long, value_name = "[NAME=]ed25519:HEX")]
+    pub(super) trust: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct CheckPluginArgs {
+    /// A package, or the folder of a codec crate.
+    #[arg(value_name = "DIR|FILE")]
+    pub(super) path: PathBuf,
+    #[command(flatten)]
+    pub(super) trust: TrustArgs,
+    /// Refuse what nobody trusted signed, as a gateway with `require_signature` does.
+    #[arg(long)]
+    pub(super) require_signature: bool,
+    /// Print the report as JSON.
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct InspectArgs {
+    /// A package, or the folder of a codec crate.
+    #[arg(value_name = "DIR|FILE")]
+    pub(super) path: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct KeygenArgs {
+    /// Where the private key is written; must not exist.
+    #[arg(value_name = "FILE")]
+    pub(super) output: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct SignArgs {
+    /// The package; it is replaced by the signed one.
+    #[arg(value_name = "FILE.codec")]
+    pub(super) package: PathBuf,
+    /// The private key, as `plugin keygen` wrote it.
+    #[arg(long, value_name = "FILE")]
+    pub(super) key: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct VerifyArgs {
+    /// The package.
+    #[arg(value_name = "FILE.codec")]
+    pub(super) package: PathBuf,
+    #[command(flatten)]
+    pub(super) trust: TrustArgs,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ExplainArgs {
+    /// The code, in any case.
+    #[arg(value_name = "CODE")]
+    pub(super) code: Option<String>,
 }
 
 #[derive(Debug, Args)]

@@ -15,6 +15,7 @@ pub mod build;
 mod failure;
 mod gateway;
 mod new;
+mod package;
 mod plugin;
 mod profile;
 mod redecode;
@@ -79,6 +80,12 @@ fn dispatch(command: Command, streams: &mut Streams<'_>) -> Result<Exit, Failure
         Command::Profile(ProfileCommand::Check(args)) => profile::check(&args, streams),
         Command::Profile(ProfileCommand::Import(args)) => profile::import(&args, streams),
         Command::Plugin(PluginCommand::New(args)) => new::new(&args, streams),
+        Command::Plugin(PluginCommand::Check(args)) => package::check(&args, streams),
+        Command::Plugin(PluginCommand::Inspect(args)) => package::inspect(&args, streams),
+        Command::Plugin(PluginCommand::Keygen(args)) => package::keygen(&args, streams),
+        Command::Plugin(PluginCommand::Sign(args)) => package::sign(&args, streams),
+        Command::Plugin(PluginCommand::Verify(args)) => package::verify(&args, streams),
+        Command::Explain(args) => package::explain(&args, streams),
         Command::Plugin(PluginCommand::Build(args)) => plugin::build(&args, streams),
         Command::Plugin(PluginCommand::Test(args)) => plugin::test(&args, streams),
         Command::Plugin(PluginCommand::Run(args)) => plugin::run(&args, streams),

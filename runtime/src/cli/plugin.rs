@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 use super::args::{BuildArgs, RunArgs, TestArgs};
 use super::build::build_component;
 use super::vectors::{self, Vector, Verdict};
-use super::{Exit, Failure, Streams, profile};
+use super::{Exit, Failure, Streams, package, profile, ship};
 use crate::clock;
 use crate::codec::{Codec, DeviceCard, Host, Instances};
 use crate::config::Config;
@@ -27,6 +27,11 @@ pub(super) fn build(args: &BuildArgs, streams: &mut Streams<'_>) -> Result<Exit,
         }
         None => &built,
     };
+    if let Some(package) = &args.package {
+        let packed = ship::pack(&args.dir, streams)?;
+        package::replace(package, &packed)?;
+        writeln!(streams.err, "packed {} bytes into {}", packed.len(), package.display())?;
+    }
     let size = fs::metadata(shown).map_err(|error| Failure::unreadable(shown, error))?.len();
     writeln!(streams.err, "built {size} bytes")?;
     writeln!(streams.out, "{}", shown.display())?;

@@ -132,7 +132,7 @@ fn load(path: &Path, streams: &mut Streams<'_>) -> Result<Freight, Failure> {
 
 /// The package of a codec crate: component, profile, vectors, and `codec.toml`, which is written from the others where there is
 /// none.
-fn pack(dir: &Path, streams: &mut Streams<'_>) -> Result<Vec<u8>, Failure> {
+pub(super) fn pack(dir: &Path, streams: &mut Streams<'_>) -> Result<Vec<u8>, Failure> {
     let built = plugin::component(dir)?;
     let component = fs::read(&built).map_err(|error| Failure::unreadable(&built, error))?;
     let read = |path: &Path| fs::read_to_string(path).map_err(|error| Failure::unreadable(path, error));

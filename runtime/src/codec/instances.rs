@@ -19,6 +19,9 @@ use super::guest::{Guest, Journal};
 use super::{CallError, Codec, Cost, DeviceCard, Host, Isolation, Limits, LogLine};
 use crate::model::{Downlink, Message, Origin};
 
+/// Calls of a worker after which it looks for instances whose code nobody holds any more.
+const SWEEP_CALLS: u64 = 1_024;
+
 /// Instances of one worker thread. Not shared; a worker owns its own, and at most one per codec.
 pub struct Instances {
     host: Arc<Host>,
@@ -116,7 +119,7 @@ impl Instances {
         self.cost = held.seat.cost();
         if answer.is_err() || held.seat.is_spent(limits) {
             self.seats.remove(&key);
-        } else if opened {
+        } else if opened || self.calls.is_multiple_of(SWEEP_CALLS) {
             self.make_room();
         }
         answer?

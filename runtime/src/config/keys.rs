@@ -6,6 +6,7 @@ use super::reader::{Document, Mistake, Section};
 use super::{Coap, Codec, Config, Downlink, Http, Log, Store, Webhook};
 use crate::codec::Isolation;
 use crate::model::Secret;
+use crate::package::{PublicKey, Root, Trust};
 use crate::store::Durability;
 use crate::telemetry::{self, LogFormat};
 
@@ -80,6 +81,8 @@ fn codec(section: &Section<'_>, default: Codec) -> Codec {
         log_lines: section.count("log_lines", 0..=1_024, default.log_lines),
         calls_per_instance: section.count("calls_per_instance", 1..=1_000_000_000, default.calls_per_instance),
         isolation: section.one_of("isolation", &isolation, default.isolation),
+        trust: trust(section).unwrap_or(default.trust),
+        require_signature: section.flag("require_signature", default.require_signature),
         keep_versions: section.count("keep_versions", 1..=1_000, default.keep_versions),
         breaker_faults: section.count("breaker_faults", 1..=1_000_000, default.breaker_faults),
         breaker_window: section.seconds("breaker_window_s", 0.001..=86_400.0, default.breaker_window),
@@ -91,6 +94,19 @@ fn codec(section: &Section<'_>, default: Codec) -> Codec {
         watch_dir: folder(section, "watch_dir").or(default.watch_dir),
         watch_create: section.flag("watch_create", default.watch_create),
     }
+}
+
+/// Each `NAME ed25519:HEX`.
+fn trust(section: &Section<'_>) -> Option<Trust> {
+    let root = |text: &str| {
+        let (name, key) = text.rsplit_once(' ')?;
+        let name = name.trim();
+        let key = PublicKey::parse(key).ok()?;
+        (!name.is_empty()).then(|| Root { name: name.to_owned(), key })
+    };
+    let allowed = "a list of texts, each a name, a space and a public key as `codecgate plugin keygen` writes it (ed25519:...)";
+    let roots = section.secrets("trust", allowed, |text| root(text).is_some())?;
+    Some(Trust { roots: roots.iter().filter_map(|text| root(text)).collect() })
 }
 
 fn downlink(section: &Section<'_>, default: &Downlink) -> Downlink {

@@ -7,11 +7,13 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use crate::admission;
 use crate::breaker::{self, Policy};
 use crate::catalog::{Rules, ShadowRuns};
 use crate::codec::{Isolation, Limits};
 use crate::lwm2m::ServerConfig;
 use crate::model::{Secret, Timestamp};
+use crate::package::Trust;
 use crate::store::{Durability, StoreConfig};
 use crate::telemetry::LogFormat;
 use crate::webhook::PushConfig;
@@ -96,6 +98,10 @@ pub struct Codec {
     pub calls_per_instance: u32,
     /// Whether an instance serves many calls.
     pub isolation: Isolation,
+    /// Who may sign packages.
+    pub trust: Trust,
+    /// Whether a codec must come in a package that one of them signed.
+    pub require_signature: bool,
     /// Retired codec versions, and candidates, that are kept of each product.
     pub keep_versions: usize,
     /// Traps and deadlines within `breaker_window` after which a codec is left alone.
@@ -201,6 +207,8 @@ impl Default for Config {
                 log_lines: 16,
                 calls_per_instance: 10_000,
                 isolation: Isolation::Reused,
+                trust: Trust::default(),
+                require_signature: false,
                 keep_versions: 5,
                 breaker_faults: 5,
                 breaker_window: Duration::from_secs(60),
@@ -278,6 +286,12 @@ impl Config {
             calls_per_instance: codec.calls_per_instance,
             isolation: codec.isolation,
         }
+    }
+
+    /// For [`crate::admission::Bench`].
+    #[must_use]
+    pub fn admission_policy(&self) -> admission::Policy {
+        admission::Policy { trust: self.codec.trust.clone(), require_signature: self.codec.require_signature }
     }
 
     /// For [`crate::catalog::Catalog::open`].
