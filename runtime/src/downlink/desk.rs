@@ -9,7 +9,7 @@ use super::view;
 use crate::catalog::{Catalog, Slot};
 use crate::command::{Happening, transition};
 use crate::model::{Command, CommandId, CommandState, DeviceId, Timestamp};
-use crate::profile::{Mistake, Severity};
+use crate::profile::{Mistake, Severity, code};
 use crate::shard::Router;
 use crate::store::{Commit, Expect, Store, StoreError, Write};
 
@@ -164,7 +164,7 @@ fn not_in_codec(new: &NewCommand) -> Mistake {
         file: "command".to_owned(),
         pointer: "/name".to_owned(),
         severity: Severity::Error,
-        code: "E2901",
+        code: code::COMMAND_NOT_ENCODED,
         reason: format!("the profile has {}.{}, the active codec does not", new.service, new.name),
         fix: "install a codec version that encodes it".to_owned(),
     }

@@ -269,4 +269,6 @@ codes! {
     PARAMETER_LIMIT = "E2407",
     /// A parameter that the active codec cannot encode.
     PARAMETER_NOT_ENCODED = "E2408",
+    /// A command that the active codec does not know.
+    COMMAND_NOT_ENCODED = "E2901",
 }
