@@ -6,6 +6,7 @@
 
 mod admission;
 mod calls;
+mod proof;
 
 use std::collections::BTreeMap;
 use std::path::Path;
