@@ -7,9 +7,14 @@ use codecgate::model::{CodecFault, Downlink, FaultKind, Field, Message, Origin, 
 
 use super::{COMPONENT, both, card, frame, host};
 
-/// Does it, checks the explanation, and shows that the next call is served by a pristine instance.
+/// Does it, checks the explanation, and shows that the next call is served by a pristine instance. The deadline is far, so that a
+/// busy machine reaches the limit that is meant.
 fn check(payload: &[u8], expected: impl Fn(&CallError) -> bool) {
-    both(Limits::default(), |bench| {
+    check_within(1_000, payload, expected);
+}
+
+fn check_within(deadline_ms: u64, payload: &[u8], expected: impl Fn(&CallError) -> bool) {
+    both(Limits { deadline_ms, ..Limits::default() }, |bench| {
         assert_eq!(bench.count(), Value::Integer(1));
         let error = bench.decode(payload).expect_err("it misbehaves");
         assert!(expected(&error), "{error}");
@@ -55,7 +60,8 @@ fn a_trap_without_words_tells_the_trap() {
 
 #[test]
 fn an_endless_loop_is_stopped_and_named() {
-    check(
+    check_within(
+        10,
         &[0x02],
         |error| matches!(error, CallError::Deadline { function, deadline_ms: 10 } if function == "hostile_codec::spin, called by decode"),
     );
@@ -309,4 +315,21 @@ fn components_around_one_core_module_share_its_instances() {
     drop((first, second));
     let again = host.load(&COMPONENT).unwrap();
     assert_eq!(count(&again), Value::Integer(1), "nothing of it outlives the last codec");
+}
+
+#[test]
+fn a_codec_under_limits_of_its_own_leaves_the_others_theirs() {
+    both(Limits::default(), |bench| {
+        let lowered = Limits { messages: 2, isolation: Isolation::Fresh, ..Limits::default() };
+        let shy = Arc::new(bench.codec.with_limits(lowered));
+        let mut ask =
+            |codec: &Arc<Codec>, payload: &[u8]| bench.instances.decode(codec, &bench.card, payload, &Origin::app_data(0));
+        assert_eq!(ask(&shy, &[0x06, 0, 3]), Err(CallError::TooLarge { what: "messages", size: 3, limit: 2 }));
+        assert_eq!(ask(&bench.codec, &[0x06, 0, 3]).unwrap().len(), 3);
+        for (codec, expected) in [(&shy, 1), (&bench.codec, 2), (&shy, 1), (&bench.codec, 3)] {
+            let messages = ask(codec, &[0x0a]).unwrap();
+            let [Message::Report(report)] = messages.as_slice() else { panic!("{messages:?}") };
+            assert_eq!(report.fields[0].value, Value::Integer(expected), "a fresh instance each, or one for all");
+        }
+    });
 }
