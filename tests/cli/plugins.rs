@@ -7,9 +7,15 @@ use super::codecgate;
 #[test]
 fn the_vectors_of_the_samples_pass() {
     for plugin in ["plugins/water-meter", "plugins/smoke-detector"] {
-        let ran = codecgate(".", ["plugin", "test", plugin]);
+        let ran = codecgate(".", ["plugin", "test", "--component-only", plugin]);
         assert_eq!(ran.code, Some(0), "{plugin}: {ran:?}");
-        assert!(ran.out.contains(" passed, 0 failed; component ") && !ran.out.contains("FAIL"), "{}", ran.out);
+        assert!(
+            ran.out.contains(" passed, 0 failed; 0 broken; component ")
+                && ran.out.contains(" fuel ")
+                && !ran.out.contains("FAIL"),
+            "{}",
+            ran.out
+        );
     }
 }
 

@@ -6,9 +6,10 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use super::ShadowRuns;
 use super::pulse::Pulse;
 use super::{Catalog, CatalogError, Table, first};
+use crate::admission::lowered;
 use crate::clock;
 use crate::codec::Codec;
-use crate::model::{CodecVersion, Product, VersionNumber, VersionState};
+use crate::model::{CodecVersion, Product, ProductId, VersionNumber, VersionState, Wishes};
 use crate::profile::{Mistake, Plan, Profile};
 use crate::store::StoreError;
 
@@ -116,7 +117,8 @@ impl Catalog {
                 .into_iter()
                 .map(|product| {
                     let (id, number) = (product.id, product.versions.active);
-                    Ok((id, Arc::new(self.build(product, number)?)))
+                    let wishes = self.wishes(id, number)?;
+                    Ok((id, Arc::new(self.build(product, number, &wishes)?)))
                 })
                 .collect()
         };
@@ -133,8 +135,19 @@ impl Catalog {
         Ok(table)
     }
 
+    /// The lower limits that the package of a stored version asked for.
+    pub(super) fn wishes(&self, id: ProductId, version: Option<VersionNumber>) -> Result<Wishes, CatalogError> {
+        let Some(number) = version else { return Ok(Wishes::default()) };
+        Ok(self.store.version(id, number)?.map(|version| version.wishes).unwrap_or_default())
+    }
+
     /// A product with the codec that it names. A codec that does not load is told, not an error.
-    pub(super) fn build(&self, product: Product, version: Option<VersionNumber>) -> Result<ActiveProduct, CatalogError> {
+    pub(super) fn build(
+        &self,
+        product: Product,
+        version: Option<VersionNumber>,
+        wishes: &Wishes,
+    ) -> Result<ActiveProduct, CatalogError> {
         let profile = Profile::parse("profile.json", &product.profile)
             .map_err(|mistakes| StoreError::Corrupt { what: "profile", why: first(&mistakes) })?;
         let slot = match &product.codec {
@@ -142,7 +155,8 @@ impl Catalog {
             Some(digest) => {
                 let of = (product.id, version.unwrap_or(VersionNumber(0)));
                 let pulse = || self.pulses.of(of, || Pulse::new(self.rules.breaker, clock::monotonic()));
-                let joined = self.codec(digest).and_then(|codec| match self.loaded.plan(&profile, &codec) {
+                let codec = self.codec(digest).map(|codec| limited(codec, wishes));
+                let joined = codec.and_then(|codec| match self.loaded.plan(&profile, &codec) {
                     Ok(plan) => Ok(Box::new(ActiveCodec { codec, plan, pulse: pulse() })),
                     Err(mistakes) => Err(first(&mistakes)),
                 });
@@ -181,6 +195,15 @@ impl Catalog {
         self.loaded.keep(&codec);
         Ok(codec)
     }
+}
+
+/// The codec under the limits that its package asked for, where they are lower than the host's.
+fn limited(codec: Arc<Codec>, wishes: &Wishes) -> Arc<Codec> {
+    if wishes.is_empty() {
+        return codec;
+    }
+    let limits = lowered(codec.limits(), wishes);
+    Arc::new(codec.with_limits(limits))
 }
 
 /// The first 16 hex digits of a digest: what events name it by.

@@ -199,7 +199,7 @@ impl Catalog {
     pub fn edition(&self, id: ProductId, number: VersionNumber) -> Result<Arc<ActiveProduct>, CatalogError> {
         let product = self.store.product(id)?.ok_or(CatalogError::NoProduct(id))?.doc;
         let version = self.store.version(id, number)?.ok_or(CatalogError::NoVersion { product: id, number })?;
-        let edition = self.build(edition::as_of(product, &version), Some(number))?;
+        let edition = self.build(edition::as_of(product, &version), Some(number), &version.wishes)?;
         match edition.codec {
             Slot::Broken(why) => Err(CatalogError::Unloadable { number, why }),
             Slot::Active(_) | Slot::Transparent => Ok(Arc::new(edition)),
@@ -272,7 +272,8 @@ impl Catalog {
             None => table.remove(&id),
             Some(stored) => {
                 let number = stored.doc.versions.active;
-                let next = Arc::new(self.build(stored.doc, number)?);
+                let wishes = self.wishes(id, number)?;
+                let next = Arc::new(self.build(stored.doc, number, &wishes)?);
                 let was = table.insert(id, Arc::clone(&next));
                 if let (Some(how), Some(codec)) = (how, next.codec()) {
                     codec.pulse.forgive();

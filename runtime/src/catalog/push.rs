@@ -11,6 +11,7 @@ use crate::admission::{Report, Submission, admit};
 use crate::codec::Codec;
 use crate::model::{
     Actor, CodecVersion, EndpointFormat, PowerMode, Product, ProductId, ProductKey, Timestamp, VersionNumber, VersionState,
+    Wishes,
 };
 use crate::package::Package;
 use crate::profile::{Compatibility, Profile};
@@ -156,6 +157,7 @@ struct Entrant {
     component: Pin,
     package: Option<Pin>,
     signer: Option<String>,
+    wishes: Wishes,
     report: Report,
 }
 
@@ -295,7 +297,8 @@ impl Catalog {
             Offer::Component(_) => None,
         };
         let signer = (!admitted.signers.is_empty()).then(|| admitted.signers.join(", "));
-        Ok(Entrant { codec: admitted.codec, component, package, signer, report: verdict.report })
+        let wishes = admitted.manifest.map(|manifest| manifest.wishes).unwrap_or_default();
+        Ok(Entrant { codec: admitted.codec, component, package, signer, wishes, report: verdict.report })
     }
 
     /// Decides what a unit becomes in a product as it is at this moment.
@@ -358,6 +361,7 @@ fn record(
         profile: unit.profile.clone(),
         profile_digest: unit.profile_digest.clone(),
         package: unit.package.clone(),
+        wishes: entrant.wishes.clone(),
         package_file: entrant.package.as_ref().map(|pin| pin.digest().to_owned()),
         signer: entrant.signer.clone(),
         name: description.name.clone(),

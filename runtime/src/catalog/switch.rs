@@ -171,7 +171,7 @@ impl Catalog {
     /// The product with this version at work, if it loads; the codec stays loaded while the second part lives.
     pub(super) fn at_work(&self, product: Product, version: &CodecVersion) -> Result<(Product, Kept), CatalogError> {
         let product = as_of(product, version);
-        let edition = self.build(product.clone(), Some(version.number))?;
+        let edition = self.build(product.clone(), Some(version.number), &version.wishes)?;
         match edition.codec {
             Slot::Active(active) => {
                 let device_type = edition.profile.device_type().to_owned();

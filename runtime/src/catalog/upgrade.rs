@@ -1,7 +1,7 @@
 //! Records of an older codecgate become versions: its codecs had a digest and no number, and one profile for all.
 
 use super::{Catalog, CatalogError};
-use crate::model::{Actor, CodecVersion, Product};
+use crate::model::{Actor, CodecVersion, Product, Wishes};
 use crate::store::{Commit, Expect, Versioned, Write};
 
 impl Catalog {
@@ -27,6 +27,7 @@ impl Catalog {
                 profile: product.profile.clone(),
                 profile_digest: profile_digest.clone(),
                 package: None,
+                wishes: Wishes::default(),
                 package_file: None,
                 signer: None,
                 name: codec.name,

@@ -183,7 +183,7 @@ pub(super) enum PluginCommand {
     Sign(SignArgs),
     /// Tell who signed a package; exit code 0 if somebody who is trusted did.
     Verify(VerifyArgs),
-    /// Build, then run DIR/vectors/*.json through the component and hold it against DIR/profile.json.
+    /// Prove a codec: native tests, vectors under the gateway's limits with their fuel, damaged payloads, generated commands.
     Test(TestArgs),
     /// Build, then decode one payload or encode one command.
     Run(RunArgs),
@@ -396,6 +396,9 @@ pub(super) struct ExplainArgs {
 pub(super) struct TestArgs {
     /// Folder of the codec crate.
     pub(super) dir: PathBuf,
+    /// Leave the crate's native tests out.
+    #[arg(long)]
+    pub(super) component_only: bool,
 }
 
 #[derive(Debug, Args)]

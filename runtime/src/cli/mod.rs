@@ -18,13 +18,13 @@ mod new;
 mod package;
 mod plugin;
 mod profile;
+mod prove;
 mod redecode;
 mod remote;
 mod ship;
 mod store;
 #[cfg(test)]
 mod tests;
-pub mod vectors;
 
 pub use args::{Confirm, DemoArgs, ServeArgs, SimulateArgs};
 pub use failure::{Exit, Failure};
@@ -87,7 +87,7 @@ fn dispatch(command: Command, streams: &mut Streams<'_>) -> Result<Exit, Failure
         Command::Plugin(PluginCommand::Verify(args)) => package::verify(&args, streams),
         Command::Explain(args) => package::explain(&args, streams),
         Command::Plugin(PluginCommand::Build(args)) => plugin::build(&args, streams),
-        Command::Plugin(PluginCommand::Test(args)) => plugin::test(&args, streams),
+        Command::Plugin(PluginCommand::Test(args)) => prove::test(&args, streams),
         Command::Plugin(PluginCommand::Run(args)) => plugin::run(&args, streams),
         Command::Plugin(PluginCommand::Push(args)) => ship::push(&args, streams),
         Command::Plugin(PluginCommand::Promote(args)) => ship::promote(&args, streams),

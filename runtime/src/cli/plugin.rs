@@ -1,4 +1,4 @@
-//! `plugin build`, `plugin test` and `plugin run`: the path by which authors make a component and see what it does.
+//! `plugin build` and `plugin run`: the path by which authors make a component and see what it does.
 //!
 //! The component passes the same admission, limits and join with the profile as in the gateway.
 
@@ -8,9 +8,8 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 
-use super::args::{BuildArgs, RunArgs, TestArgs};
+use super::args::{BuildArgs, RunArgs};
 use super::build::build_component;
-use super::vectors::{self, Vector, Verdict};
 use super::{Exit, Failure, Streams, package, profile, ship};
 use crate::clock;
 use crate::codec::{Codec, DeviceCard, Host, Instances};
@@ -38,39 +37,6 @@ pub(super) fn build(args: &BuildArgs, streams: &mut Streams<'_>) -> Result<Exit,
     Ok(Exit::Done)
 }
 
-pub(super) fn test(args: &TestArgs, streams: &mut Streams<'_>) -> Result<Exit, Failure> {
-    let mut bench = Bench::new(&args.dir, streams)?;
-    let documents = documents(&args.dir, streams)?;
-    let (mut passed, mut failed) = (0_usize, 0_usize);
-    for (path, vectors) in documents {
-        writeln!(streams.out, "{}", path.display())?;
-        for result in vectors::run(&vectors, &bench.codec, &bench.plan, &mut bench.instances) {
-            match result.verdict {
-                Verdict::Pass => {
-                    passed += 1;
-                    writeln!(streams.out, "  ok    {}", result.name)?;
-                }
-                Verdict::Fail => {
-                    failed += 1;
-                    writeln!(streams.out, "  FAIL  {}", result.name)?;
-                    writeln!(streams.out, "        expected {}\n        got      {}", result.expected, result.got)?;
-                    for line in &result.log {
-                        writeln!(streams.out, "        log {}: {}", line.level, line.text)?;
-                    }
-                }
-            }
-            for violation in &result.violations {
-                writeln!(streams.out, "        outside the profile: {violation}")?;
-            }
-        }
-    }
-    writeln!(streams.out, "{passed} passed, {failed} failed; component {}", bench.codec.digest())?;
-    if passed + failed == 0 {
-        return Err(Failure::failed("there are no vectors").hint(format!("write some in {}", args.dir.join("vectors").display())));
-    }
-    Ok(if failed == 0 { Exit::Done } else { Exit::Failed })
-}
-
 pub(super) fn run(args: &RunArgs, streams: &mut Streams<'_>) -> Result<Exit, Failure> {
     let mut bench = Bench::new(&args.dir, streams)?;
     let answer = match (&args.hex, &args.command) {
@@ -91,16 +57,18 @@ pub(super) fn run(args: &RunArgs, streams: &mut Streams<'_>) -> Result<Exit, Fai
 }
 
 /// A codec that was admitted and fits the profile beside it.
-struct Bench {
-    profile: Profile,
-    codec: Arc<Codec>,
-    plan: Plan,
+pub(super) struct Bench {
+    pub(super) profile: Profile,
+    pub(super) component: Vec<u8>,
+    pub(super) host: Arc<Host>,
+    pub(super) codec: Arc<Codec>,
+    pub(super) plan: Plan,
     instances: Instances,
     card: Arc<DeviceCard>,
 }
 
 impl Bench {
-    fn new(dir: &Path, streams: &mut Streams<'_>) -> Result<Self, Failure> {
+    pub(super) fn new(dir: &Path, streams: &mut Streams<'_>) -> Result<Self, Failure> {
         let profile = profile::load(&dir.join("profile.json"), streams)?;
         let built = component(dir)?;
         let bytes = fs::read(&built).map_err(|error| Failure::unreadable(&built, error))?;
@@ -116,7 +84,8 @@ impl Bench {
         })?;
         let endpoint = Endpoint::new("plugin-run").map_err(|error| Failure::failed("no endpoint").because(error))?;
         let card = Arc::new(DeviceCard { endpoint, attributes: Arc::default() });
-        Ok(Self { profile, codec, plan, instances: Instances::new(host), card })
+        let instances = Instances::new(Arc::clone(&host));
+        Ok(Self { profile, component: bytes, host, codec, plan, instances, card })
     }
 
     fn decode(&mut self, payload: &[u8]) -> Result<Value, Failure> {
@@ -193,34 +162,6 @@ fn kind_name(kind: ReportKind) -> &'static str {
     }
 }
 
-/// All vectors of `DIR/vectors/*.json`, by file name.
-fn documents(dir: &Path, streams: &mut Streams<'_>) -> Result<Vec<(PathBuf, Vec<Vector>)>, Failure> {
-    let folder = dir.join("vectors");
-    let entries = fs::read_dir(&folder).map_err(|error| Failure::unreadable(&folder, error))?;
-    let mut paths: Vec<PathBuf> = entries.map(|entry| Ok(entry?.path())).collect::<std::io::Result<_>>()?;
-    paths.retain(|path| path.extension().is_some_and(|end| end == "json"));
-    paths.sort();
-    let mut documents = Vec::new();
-    let mut mistakes = 0_usize;
-    for path in paths {
-        let text = fs::read_to_string(&path).map_err(|error| Failure::unreadable(&path, error))?;
-        match vectors::parse(&text) {
-            Ok(vectors) => documents.push((path, vectors)),
-            Err(found) => {
-                mistakes += found.len();
-                for mistake in found {
-                    writeln!(streams.err, "{}: {mistake}", path.display())?;
-                }
-            }
-        }
-    }
-    if mistakes > 0 {
-        return Err(Failure::failed(format!("the vectors have {mistakes} mistakes")));
-    }
-    Ok(documents)
-}
-
-/// Builds the codec crate in a folder.
 pub(super) fn component(dir: &Path) -> Result<PathBuf, Failure> {
     if !dir.join("Cargo.toml").is_file() {
         return Err(Failure::usage(format!("{} is no codec crate: it has no Cargo.toml", dir.display())));
@@ -230,7 +171,7 @@ pub(super) fn component(dir: &Path) -> Result<PathBuf, Failure> {
 }
 
 /// Where compiled dependencies can be shared: `target/codecs` of the workspace that the crate belongs to, else of the crate.
-fn target_dir(dir: &Path) -> PathBuf {
+pub(super) fn target_dir(dir: &Path) -> PathBuf {
     let absolute = fs::canonicalize(dir).unwrap_or_else(|_| dir.to_owned());
     let root = absolute.ancestors().find(|folder| folder.join("Cargo.lock").is_file()).unwrap_or(&absolute);
     root.join("target").join("codecs")

@@ -68,7 +68,8 @@ pub struct Codec {
 /// What is run. Components that wrap the same core module share it, and with it machine code and instances: a family of
 /// products that is spoken by one codec costs what one product costs.
 pub(super) struct Code {
-    pub(super) callable: Callable,
+    pub(super) callable: Arc<Callable>,
+    pub(super) limits: Limits,
     description: Description,
 }
 
@@ -108,6 +109,20 @@ impl Codec {
     #[must_use]
     pub fn digest(&self) -> &str {
         &self.digest
+    }
+
+    /// The bounds of its calls.
+    #[must_use]
+    pub fn limits(&self) -> &Limits {
+        &self.code.limits
+    }
+
+    /// The same codec under other limits; its instances are its own then. Memory cannot pass what the host gives.
+    #[must_use]
+    pub fn with_limits(&self, limits: Limits) -> Self {
+        let callable = Arc::clone(&self.code.callable);
+        let code = Code { callable, limits, description: self.code.description.clone() };
+        Self { code: Arc::new(code), digest: self.digest.clone(), _host: Arc::clone(&self._host) }
     }
 
     /// How it is called.
@@ -164,7 +179,8 @@ impl Host {
                 let callable = compiled.link(self).map_err(|error| does_not_compile(&error))?;
                 let description = self.describe(&callable)?;
                 none(tables::check(&description))?;
-                self.shelf.put(run, Code { callable, description })
+                let (callable, limits) = (Arc::new(callable), self.limits.clone());
+                self.shelf.put(run, Code { callable, limits, description })
             }
         };
         Ok(Arc::new(Codec { code, digest: digest.to_hex().to_string(), _host: Arc::clone(self) }))
@@ -228,7 +244,7 @@ impl Host {
 
     fn describe(&self, callable: &Callable) -> Result<Description, Refusal> {
         let limits = Limits { deadline_ms: self.limits.deadline_ms.saturating_mul(DESCRIBE_FACTOR), ..self.limits.clone() };
-        let mut seat = Seat::open(callable, self).map_err(|error| {
+        let mut seat = Seat::open(callable, self, &limits).map_err(|error| {
             refusal(
                 "E1033",
                 format!("no instance can be made of it: {error:#}"),

@@ -60,7 +60,7 @@ impl Instances {
         origin: &Origin,
     ) -> Result<Vec<Message>, CallError> {
         self.journal.clear();
-        convert::within("payload", payload.len(), self.host.limits.payload_bytes)?;
+        convert::within("payload", payload.len(), codec.limits().payload_bytes)?;
         self.call(codec, Export::Decode, device, |callee, store, limits| callee.decode(store, payload, origin, limits))
     }
 
@@ -77,7 +77,7 @@ impl Instances {
     ) -> Result<Option<Vec<u8>>, CallError> {
         self.journal.clear();
         if let Downlink::ReportAck { uplink, .. } = &downlink {
-            convert::within("payload", uplink.len(), self.host.limits.payload_bytes)?;
+            convert::within("payload", uplink.len(), codec.limits().payload_bytes)?;
         }
         self.call(codec, Export::Encode, device, |callee, store, limits| callee.encode(store, downlink, origin, limits))
     }
@@ -100,7 +100,7 @@ impl Instances {
         device: &Arc<DeviceCard>,
         run: impl FnOnce(&Callee, &mut Store<Guest>, &Limits) -> wasmtime::Result<Result<R, CallError>>,
     ) -> Result<R, CallError> {
-        let limits = &self.host.limits;
+        let limits = codec.limits();
         let key = Arc::as_ptr(&codec.code).addr();
         self.calls += 1;
         let mut opened = false;
@@ -108,7 +108,7 @@ impl Instances {
             Entry::Occupied(held) => held.into_mut(),
             Entry::Vacant(place) => {
                 opened = true;
-                let seat = Seat::open(&codec.code.callable, &self.host)
+                let seat = Seat::open(&codec.code.callable, &self.host, limits)
                     .map_err(|error| faults::explain(&error, export, &Journal::default(), limits))?;
                 place.insert(Box::new(Held { seat, code: Arc::downgrade(&codec.code), used: 0 }))
             }
@@ -170,8 +170,8 @@ impl Seat {
     ///
     /// # Errors
     /// It does not fit the limits, its start function trapped, or the pool has no slot.
-    pub(super) fn open(callable: &Callable, host: &Host) -> wasmtime::Result<Self> {
-        let mut store = Guest::store(callable.engine(), &host.limits);
+    pub(super) fn open(callable: &Callable, host: &Host, limits: &Limits) -> wasmtime::Result<Self> {
+        let mut store = Guest::store(callable.engine(), limits);
         let fuel = host.fuel.map(|given| Fuel { given, left: given });
         if let Some(fuel) = fuel {
             store.set_fuel(fuel.given)?;

@@ -19,4 +19,4 @@ pub use value::{
     CodecFault, CommandDescription, Description, Downlink, FaultKind, Field, FieldDescription, Message, Origin, Report,
     ReportKind, Response, ServiceDescription, Transport, Value, ValueType,
 };
-pub use version::{Actor, CodecVersion, Exit, Retired, VersionLine, VersionNumber, VersionState};
+pub use version::{Actor, CodecVersion, Exit, Retired, VersionLine, VersionNumber, VersionState, Wishes};

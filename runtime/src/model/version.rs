@@ -88,6 +88,36 @@ impl From<String> for Actor {
     }
 }
 
+/// Limits that the author asks for; none = the gateway's own. They only ever lower.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct Wishes {
+    /// Linear memory, MiB.
+    pub memory_mib: Option<usize>,
+    /// Time of a call, milliseconds.
+    pub deadline_ms: Option<u64>,
+    /// Largest payload.
+    pub payload_bytes: Option<usize>,
+    /// Most messages of a decode.
+    pub messages: Option<usize>,
+    /// Most bytes of values of an answer.
+    pub output_bytes: Option<usize>,
+    /// Most log lines of a call.
+    pub log_lines: Option<usize>,
+    /// Calls after which an instance is replaced.
+    pub calls_per_instance: Option<u32>,
+    /// Every call gets a pristine instance.
+    pub fresh: bool,
+}
+
+impl Wishes {
+    /// Whether nothing is wished.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
 /// What a product team shipped: a component and the profile that it was admitted with. Component and package lie in the
 /// store's files under their digests.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -106,6 +136,9 @@ pub struct CodecVersion {
     /// Digest of the package that it came in, hex; none = it came as a bare component.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub package: Option<String>,
+    /// Lower limits that the package asks for.
+    #[serde(default, skip_serializing_if = "Wishes::is_empty")]
+    pub wishes: Wishes,
     /// blake3 of the package's file, hex; there exactly when `package` is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub package_file: Option<String>,

@@ -16,7 +16,7 @@ use std::ops::RangeInclusive;
 use toml::{Table, Value};
 
 use super::{MANIFEST, mistake};
-use crate::model::ProductKey;
+use crate::model::{ProductKey, Wishes};
 use crate::profile::{Mistake, Severity};
 
 /// A manifest in which every key is known and every value possible.
@@ -30,27 +30,6 @@ pub struct Manifest {
     pub interface: String,
     /// Limits lower than the gateway's.
     pub wishes: Wishes,
-}
-
-/// Limits that the author asks for; none = the gateway's own. They only ever lower.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Wishes {
-    /// Linear memory, MiB.
-    pub memory_mib: Option<usize>,
-    /// Time of a call, milliseconds.
-    pub deadline_ms: Option<u64>,
-    /// Largest payload.
-    pub payload_bytes: Option<usize>,
-    /// Most messages of a decode.
-    pub messages: Option<usize>,
-    /// Most bytes of values of an answer.
-    pub output_bytes: Option<usize>,
-    /// Most log lines of a call.
-    pub log_lines: Option<usize>,
-    /// Calls after which an instance is replaced.
-    pub calls_per_instance: Option<u32>,
-    /// Every call gets a pristine instance.
-    pub fresh: bool,
 }
 
 /// Most characters of a version.

@@ -28,7 +28,8 @@ use sha2::{Digest as _, Sha256};
 
 use crate::profile::{Mistake, Severity};
 
-pub use manifest::{Manifest, Wishes};
+pub use crate::model::Wishes;
+pub use manifest::Manifest;
 pub use signature::{PrivateKey, PublicKey, Signature, Signed};
 pub use trust::{Root, Trust};
 

@@ -284,6 +284,7 @@ fn version(product: u32, number: u32, component: &str) -> CodecVersion {
         profile: "{}".to_owned(),
         profile_digest: "0".repeat(64),
         package: None,
+        wishes: Default::default(),
         package_file: None,
         signer: None,
         name: "n".to_owned(),
