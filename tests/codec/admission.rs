@@ -105,17 +105,45 @@ fn a_component_whose_memory_does_not_fit_is_refused() {
     assert!(refusal.cause.contains("memory"), "{refusal}");
 }
 
+/// The same code in another component: 3 bytes of a custom section more.
+fn sibling() -> Vec<u8> {
+    [&COMPONENT[..], b"\x00\x02\x01x"].concat()
+}
+
 #[test]
 fn a_second_start_finds_the_compiled_code() {
     let folder = tempfile::tempdir().unwrap();
-    let compiled = || std::fs::read_dir(folder.path()).unwrap().count();
-    let first = Host::new(Limits::default(), Some(folder.path())).unwrap();
-    first.load(&COMPONENT).unwrap();
-    assert_eq!(compiled(), 2, "the key and one codec");
-    let second = Host::new(Limits::default(), Some(folder.path())).unwrap();
-    let codec = second.load(&COMPONENT).unwrap();
-    assert_eq!(compiled(), 2);
+    let files = || {
+        let mut files: Vec<_> = std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().path()).collect();
+        files.sort();
+        files.into_iter().map(|path| (std::fs::read(&path).unwrap(), path)).collect::<Vec<_>>()
+    };
+    let start = || Host::new(Limits::default(), Some(folder.path())).unwrap();
+    start().load(&COMPONENT).unwrap();
+    assert_eq!(files().len(), 3, "the key, the code, and that the component was checked");
+    start().load(&sibling()).unwrap();
+    assert_eq!(files().len(), 4, "one more was checked, and its code was there");
+    let before = files();
+    let codec = start().load(&COMPONENT).unwrap();
     assert_eq!(codec.description().name, "hostile");
+    assert_eq!(files(), before);
+}
+
+#[test]
+fn a_flipped_byte_in_the_cache_is_detected_and_compiled_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let start = || Host::new(Limits::default(), Some(folder.path())).unwrap();
+    start().load(&COMPONENT).unwrap();
+    let code = std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().path());
+    let code = code.max_by_key(|path| std::fs::metadata(path).unwrap().len()).unwrap();
+    let good = std::fs::read(&code).unwrap();
+    for at in [60, good.len() / 2, good.len() - 1] {
+        let mut bad = good.clone();
+        bad[at] ^= 0x10;
+        std::fs::write(&code, &bad).unwrap();
+        assert_eq!(start().load(&COMPONENT).unwrap().description().name, "hostile");
+        assert!(std::fs::read(&code).unwrap() == good, "byte {at}: it was not compiled again");
+    }
 }
 
 #[test]

@@ -160,9 +160,12 @@ impl Wire {
         request.payload = b"</1/0>,</3/0>,</19/0>,</19/1>".to_vec();
         let request = request.to_bytes().unwrap();
         let mut buffer = [0_u8; 2048];
+        socket.send(&request).await.unwrap();
         loop {
-            socket.send(&request).await.unwrap();
-            let Ok(received) = tokio::time::timeout(Duration::from_secs(2), socket.recv(&mut buffer)).await else { continue };
+            let Ok(received) = tokio::time::timeout(Duration::from_secs(2), socket.recv(&mut buffer)).await else {
+                socket.send(&request).await.unwrap();
+                continue;
+            };
             let message = Packet::from_bytes(&buffer[..received.unwrap()]).unwrap();
             if message.header.code == MessageClass::Request(RequestType::Get) {
                 let mut reply = Packet::new();

@@ -194,26 +194,37 @@ impl Host {
         component: &[u8],
         core: Option<&[u8]>,
     ) -> Result<Found, Vec<Refusal>> {
-        let cached = self.cache.as_ref().and_then(|cache| cache.load(&self.engine, digest));
-        let shared = self.shelf.find(run);
-        if let Some(compiled) = cached {
-            return Ok(shared.map_or(Found::Compiled(compiled), Found::Shared));
-        }
-        none(Anatomy::read(component)?.check(&self.limits))?;
         let refused = |error| does_not_compile(&error);
         let Some(core) = core else {
+            if let Some(code) = self.shelf.find(run) {
+                return Ok(Found::Shared(code));
+            }
+            if let Some(compiled) = self.cached(digest) {
+                return Ok(Found::Compiled(compiled));
+            }
+            none(Anatomy::read(component)?.check(&self.limits))?;
             let compiled = Component::from_binary(&self.engine, component).map_err(refused)?;
             self.check_shape(&compiled)?;
             return Ok(Found::Compiled(self.keep(digest, Compiled::Component(compiled))));
         };
-        // wasmtime checks types and borders on a component without code, so that nothing is compiled twice.
-        let hollow = direct::hollow(component).unwrap_or_else(|| component.to_vec());
-        self.check_shape(&Component::from_binary(&self.engine, &hollow).map_err(refused)?)?;
-        if let Some(code) = shared {
-            return Ok(Found::Shared(code));
+        let vouched = self.cache.as_ref().is_some_and(|cache| cache.vouches(&self.engine, digest));
+        if !vouched {
+            none(Anatomy::read(component)?.check(&self.limits))?;
+            // wasmtime checks types and borders on a component without code, so that nothing is compiled twice.
+            let hollow = direct::hollow(component).unwrap_or_else(|| component.to_vec());
+            self.check_shape(&Component::from_binary(&self.engine, &hollow).map_err(refused)?)?;
         }
-        let compiled = Module::from_binary(&self.engine, core).map_err(refused)?;
-        Ok(Found::Compiled(self.keep(digest, Compiled::Direct(compiled))))
+        let found = match self.shelf.find(run) {
+            Some(code) => Found::Shared(code),
+            None => Found::Compiled(match self.cached(run) {
+                Some(compiled) => compiled,
+                None => self.keep(run, Compiled::Direct(Module::from_binary(&self.engine, core).map_err(refused)?)),
+            }),
+        };
+        if let Some(cache) = self.cache.as_ref().filter(|_| !vouched) {
+            cache.vouch(&self.engine, digest);
+        }
+        Ok(found)
     }
 
     fn keep(&self, digest: &blake3::Hash, compiled: Compiled) -> Compiled {
@@ -221,6 +232,10 @@ impl Host {
             cache.store(&self.engine, digest, &compiled);
         }
         compiled
+    }
+
+    fn cached(&self, digest: &blake3::Hash) -> Option<Compiled> {
+        self.cache.as_ref().and_then(|cache| cache.load(&self.engine, digest))
     }
 
     /// Names and types of everything that the component imports and exports.

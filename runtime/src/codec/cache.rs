@@ -4,8 +4,9 @@
 //! lies beside it, readable by the gateway alone; a file whose MAC does not fit is not opened but compiled anew. Whatever goes
 //! wrong here costs time and never an admission. Knows nothing of what a component exports.
 //!
-//! File `<key>.compiled`: 8 bytes magic, 32 bytes blake3 MAC over key and the rest, 1 byte that says how it is called, the code. The key names the component, the
-//! engine's settings and the target, so another wasmtime or another setting is a miss.
+//! File `<key>.compiled`: 8 bytes magic, 32 bytes blake3 MAC over key and the rest, 1 byte that says what the rest is: machine code, and how
+//! it is called, or nothing, which vouches that a component was checked whose code lies under its core module's name. The key
+//! names the component or module, the engine's settings and the target, so another wasmtime or another setting is a miss.
 
 use std::fs::{self, File, OpenOptions};
 use std::hash::{Hash, Hasher};
@@ -18,15 +19,17 @@ use wasmtime::{Engine, Module};
 
 use super::callee::Compiled;
 
-const MAGIC: &[u8; 8] = b"cgcode\x00\x02";
+const MAGIC: &[u8; 8] = b"cgcode\x00\x03";
 const MAC_BYTES: usize = 32;
 /// How it is called.
 const DIRECT: u8 = b'd';
 const COMPONENT: u8 = b'c';
+/// It is not called: it vouches.
+const CHECKED: u8 = b'v';
 const SECRET_FILE: &str = "mac.key";
 const ENDING: &str = "compiled";
-/// Files kept; beyond that the ones written longest ago go.
-const MAX_FILES: usize = 4_096;
+/// Files kept, two for most codecs; beyond that the ones written longest ago go.
+const MAX_FILES: usize = 8_192;
 
 /// A file that is this long half written belongs to a process that was killed.
 const ABANDONED: Duration = Duration::from_secs(3_600);
@@ -51,43 +54,62 @@ impl Cache {
         Ok(cache)
     }
 
-    /// The compiled component, if it lies here untouched.
+    /// The compiled component or module, if it lies here untouched.
     pub(super) fn load(&self, engine: &Engine, digest: &blake3::Hash) -> Option<Compiled> {
-        let key = key(engine, digest);
-        let path = self.path(&key);
-        let file = fs::read(&path).ok()?;
-        let code = file.strip_prefix(MAGIC).and_then(|rest| rest.split_first_chunk::<MAC_BYTES>());
-        // Comparing `Hash` with bytes takes the same time wherever they differ.
-        let Some((_, code)) = code.filter(|(mac, code)| self.mac(&key, code) == **mac) else {
-            tracing::warn!(file = %path.display(), "compiled codec was changed by someone else; compiling it again");
-            return None;
-        };
+        let (called, code) = self.read(&key(engine, digest))?;
         #[expect(unsafe_code, reason = "the MAC shows that these bytes came from `serialize` of this very engine")]
         let compiled = unsafe {
-            match code.split_first()? {
-                (&DIRECT, code) => Module::deserialize(engine, code).map(Compiled::Direct),
-                (&COMPONENT, code) => Component::deserialize(engine, code).map(Compiled::Component),
+            match called {
+                DIRECT => Module::deserialize(engine, code).map(Compiled::Direct),
+                COMPONENT => Component::deserialize(engine, code).map(Compiled::Component),
                 _ => return None,
             }
         };
         compiled.inspect_err(|error| tracing::debug!(%error, "compiled codec of another engine")).ok()
     }
 
-    /// Keeps the compiled component; what goes wrong is told in the log only.
+    /// Keeps what was compiled; what goes wrong is told in the log only.
     pub(super) fn store(&self, engine: &Engine, digest: &blake3::Hash, compiled: &Compiled) {
-        let key = key(engine, digest);
-        let (path, code) = match compiled {
+        let (called, code) = match compiled {
             Compiled::Direct(module) => (DIRECT, module.serialize()),
             Compiled::Component(component) => (COMPONENT, component.serialize()),
         };
-        let kept = code.map_err(io::Error::other).and_then(|mut code| {
-            code.insert(0, path);
-            let mac = self.mac(&key, &code);
-            self.replace(&self.path(&key), &[MAGIC, mac.as_bytes(), &code])
-        });
+        let kept = code.map_err(io::Error::other).and_then(|code| self.write(&key(engine, digest), called, &code));
         if let Err(error) = kept {
             tracing::warn!(folder = %self.folder.display(), %error, "compiled codec not kept; it is compiled again at the next start");
         }
+    }
+
+    /// Whether this component passed the checks that need no instance.
+    pub(super) fn vouches(&self, engine: &Engine, digest: &blake3::Hash) -> bool {
+        self.read(&key(engine, digest)).is_some_and(|(what, _)| what == CHECKED)
+    }
+
+    /// Remembers that it passed.
+    pub(super) fn vouch(&self, engine: &Engine, digest: &blake3::Hash) {
+        if let Err(error) = self.write(&key(engine, digest), CHECKED, &[]) {
+            tracing::warn!(folder = %self.folder.display(), %error, "check of a codec not kept; it is checked again at the next start");
+        }
+    }
+
+    /// What a file is and holds, if nobody else wrote it.
+    fn read(&self, key: &blake3::Hash) -> Option<(u8, Vec<u8>)> {
+        let path = self.path(key);
+        let mut file = fs::read(&path).ok()?;
+        let rest = file.strip_prefix(MAGIC).and_then(|rest| rest.split_first_chunk::<MAC_BYTES>());
+        // Comparing `Hash` with bytes takes the same time wherever they differ.
+        let Some((_, rest)) = rest.filter(|(mac, rest)| self.mac(key, rest) == **mac) else {
+            tracing::warn!(file = %path.display(), "compiled codec was changed by someone else; compiling it again");
+            return None;
+        };
+        let what = *rest.first()?;
+        let code = file.split_off(MAGIC.len() + MAC_BYTES + 1);
+        Some((what, code))
+    }
+
+    fn write(&self, key: &blake3::Hash, what: u8, code: &[u8]) -> io::Result<()> {
+        let mac = self.mac(key, &[&[what], code].concat());
+        self.replace(&self.path(key), &[MAGIC, mac.as_bytes(), &[what], code])
     }
 
     fn path(&self, key: &blake3::Hash) -> PathBuf {
@@ -244,6 +266,18 @@ mod tests {
         let again = Cache::open(folder.path()).unwrap();
         assert!(again.load(&engine, &digest).is_some());
         assert!(again.load(&engine, &blake3::hash(b"another")).is_none());
+        assert!(!again.vouches(&engine, &digest), "code is no voucher");
+    }
+
+    #[test]
+    fn a_voucher_is_found_again_and_is_no_code() {
+        let folder = tempfile::tempdir().unwrap();
+        let (engine, digest, _) = compiled();
+        let cache = Cache::open(folder.path()).unwrap();
+        assert!(!cache.vouches(&engine, &digest));
+        cache.vouch(&engine, &digest);
+        assert!(Cache::open(folder.path()).unwrap().vouches(&engine, &digest));
+        assert!(cache.load(&engine, &digest).is_none());
     }
 
     #[test]
