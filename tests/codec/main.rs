@@ -1,12 +1,14 @@
 //! The codec host against a guest that means no good: whatever it does hurts the one call that it did it in.
 //!
 //! The guest is `tests/hostile-codec`, built here by the same code that `codecgate plugin build` uses. Borders (imports,
-//! exports, headers) are in `admission.rs`, misbehaviour in calls in `calls.rs`.
+//! exports, headers) are in `admission.rs`, misbehaviour in calls in `calls.rs`. What no compiler would emit is in `adversarial.rs`, as text.
 #![expect(clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "a test stops at any surprise")]
 
 mod admission;
+mod adversarial;
 mod calls;
 mod proof;
+mod text;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -54,8 +56,13 @@ impl Bench {
             CallPath::Direct => COMPONENT.clone(),
             CallPath::Component => [&COMPONENT, NESTED].concat(),
         };
-        let codec = host.load(&component).unwrap_or_else(|refusal| panic!("{refusal}"));
-        assert_eq!(codec.path(), path);
+        let bench = Self::of(&component, host);
+        assert_eq!(bench.codec.path(), path);
+        bench
+    }
+
+    fn of(component: &[u8], host: Arc<Host>) -> Self {
+        let codec = host.load(component).unwrap_or_else(|refusal| panic!("{refusal}"));
         Self { codec, instances: Instances::new(host), card: card() }
     }
 
