@@ -5,6 +5,7 @@
 
 mod binary;
 mod device;
+pub mod fuzz;
 mod http;
 pub mod meter;
 mod sink;

@@ -1,0 +1,237 @@
+//! Decoders of outside bytes, each as a function that must come back whatever it is given. `tests/fuzz` drives them with libFuzzer
+//! where a nightly compiler is at hand; [`shaken`] makes seeded damage of good samples, so that the test suite walks some way too.
+
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use codecgate::codec::Anatomy;
+use codecgate::config::Config;
+use codecgate::lwm2m::{Server, ServerConfig};
+use codecgate::model::Timestamp;
+use codecgate::package::{Package, Parts};
+use codecgate::profile::{Profile, Strictness, import_huawei};
+use codecgate::vectors::mutate::Dice;
+use codecgate::{coap, package, vectors};
+
+/// Name, decoder.
+pub const TARGETS: &[(&str, fn(&[u8]))] = &[
+    ("anatomy", anatomy),
+    ("config", config),
+    ("datagrams", datagrams),
+    ("huawei", huawei),
+    ("manifest", manifest),
+    ("package", package),
+    ("profile", profile),
+    ("vectors", vectors),
+];
+
+/// A `*.codec` package: what opens is written and read again as the same.
+pub fn package(bytes: &[u8]) {
+    let opened = package::open(bytes);
+    assert!(opened.manifest.is_some() || !opened.mistakes.is_empty(), "nothing was read and nothing said");
+    if let Ok(package) = Package::read(bytes) {
+        let written = package.write().expect("what was read can be written");
+        let again = Package::read(&written).expect("what was written can be read");
+        assert_eq!(again.digest(), package.digest());
+    }
+}
+
+/// The manifest of a package, which names its texts as well.
+pub fn manifest(bytes: &[u8]) {
+    let text = String::from_utf8_lossy(bytes).into_owned();
+    let parts = Parts { manifest: text.clone(), component: EMPTY.to_vec(), profile: text.clone(), ..Parts::default() };
+    match Package::new(parts) {
+        Ok(package) => assert_eq!(package.profile(), text),
+        Err(mistakes) => assert!(!mistakes.is_empty(), "refused without a word"),
+    }
+}
+
+/// A component of nothing: a header.
+const EMPTY: &[u8] = b"\0asm\x0d\0\x01\0";
+
+/// A document of vectors.
+pub fn vectors(bytes: &[u8]) {
+    if let Err(mistakes) = vectors::parse(&String::from_utf8_lossy(bytes)) {
+        assert!(!mistakes.is_empty(), "refused without a word");
+    }
+}
+
+/// A profile of ours.
+pub fn profile(bytes: &[u8]) {
+    if let Err(mistakes) = Profile::parse("profile.json", &String::from_utf8_lossy(bytes)) {
+        assert!(!mistakes.is_empty(), "refused without a word");
+    }
+}
+
+/// A vendor's package, strict and lenient.
+pub fn huawei(bytes: &[u8]) {
+    for strictness in [Strictness::Strict, Strictness::Lenient] {
+        if let Err(mistakes) = import_huawei("WaterMeter_Acme01_WM1.zip", bytes, strictness) {
+            assert!(!mistakes.is_empty(), "refused without a word");
+        }
+    }
+}
+
+/// A configuration.
+pub fn config(bytes: &[u8]) {
+    drop(Config::parse("codecgate.toml", &String::from_utf8_lossy(bytes)));
+}
+
+/// The sections of a component.
+pub fn anatomy(bytes: &[u8]) {
+    drop(Anatomy::read(bytes));
+}
+
+/// Datagrams one after the other, each behind a length of one byte, from two peers: the message front, then the whole server.
+pub fn datagrams(bytes: &[u8]) {
+    let origin = origin();
+    let mut server = Server::new(ServerConfig::default(), [7; 32]);
+    let mut rest = bytes;
+    let mut turn = 0_u16;
+    while let Some((length, tail)) = rest.split_first() {
+        let (datagram, after) = tail.split_at(usize::from(*length).min(tail.len()));
+        rest = after;
+        // Of a piece of a larger body (RFC 7959) only that it is one is kept.
+        if let Some(message) = coap::parse(datagram).ok().filter(|message| !message.partial) {
+            assert_eq!(coap::parse(&message.to_bytes()).as_ref(), Ok(&message), "what was parsed is written as it was meant");
+        }
+        turn = turn.wrapping_add(1);
+        let now = origin + Duration::from_secs(u64::from(turn));
+        server.handle_datagram(
+            now,
+            Timestamp(u64::from(turn) * 1_000),
+            SocketAddr::from(([127, 0, 0, 1], 5_000 + turn % 2)),
+            datagram,
+        );
+        server.handle_timeout(now, Timestamp(u64::from(turn) * 1_000));
+        while server.poll_transmit().is_some() {}
+        while server.poll_occurrence().is_some() {}
+        while server.poll_remark().is_some() {}
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "any origin does: the server only counts from it")]
+fn origin() -> Instant {
+    Instant::now()
+}
+
+/// One of the samples with some damage: bits, bytes, numbers of interest, pieces left out, doubled, or taken from another sample.
+///
+/// # Panics
+/// There is no sample.
+#[must_use]
+pub fn shaken(samples: &[Vec<u8>], dice: &mut Dice) -> Vec<u8> {
+    let mut bytes = pick(samples, dice).clone();
+    for _ in 0..=dice.below(4) {
+        let at = index(bytes.len() + 1, dice);
+        let end = at + index(bytes.len() - at + 1, dice).min(64);
+        match dice.below(8) {
+            0 => bytes.iter_mut().skip(at).take(1).for_each(|byte| *byte ^= 1 << dice.below(8)),
+            1 => bytes.iter_mut().skip(at).take(1).for_each(|byte| *byte = dice.byte()),
+            2 => bytes.iter_mut().skip(at).take(1).for_each(|byte| *byte = [0, 0x7f, 0x80, 0xff][index(4, dice)]),
+            3 => drop(bytes.splice(at..at, (0..=dice.below(8)).map(|_| dice.byte()).collect::<Vec<_>>())),
+            4 => drop(bytes.drain(at..end)),
+            5 => drop(bytes.splice(at..at, bytes[at..end].to_vec())),
+            6 => bytes.truncate(at),
+            _ => {
+                let other = pick(samples, dice);
+                let from = index(other.len() + 1, dice);
+                let to = from + index(other.len() - from + 1, dice).min(64);
+                drop(bytes.splice(at..end, other[from..to].iter().copied()));
+            }
+        }
+    }
+    bytes
+}
+
+fn pick<'s>(samples: &'s [Vec<u8>], dice: &mut Dice) -> &'s Vec<u8> {
+    &samples[index(samples.len(), dice)]
+}
+
+fn index(end: usize, dice: &mut Dice) -> usize {
+    usize::try_from(dice.below(end as u64)).expect("below a length")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::path::{Path, PathBuf};
+
+    use super::*;
+    use crate::root;
+    use codecgate::coap::{Code, Kind, Message, Token};
+
+    const ROUNDS: usize = 4_000;
+
+    fn read(path: PathBuf) -> Vec<u8> {
+        fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+    }
+
+    fn folder(path: &Path, ending: &str) -> Vec<Vec<u8>> {
+        let files = fs::read_dir(path).expect("a folder of samples").map(|entry| entry.expect("an entry").path());
+        files.filter(|path| path.extension().is_some_and(|end| end == ending)).map(read).collect()
+    }
+
+    fn samples(target: &str) -> Vec<Vec<u8>> {
+        match target {
+            "anatomy" => vec![wat::parse_str("(component (core module (memory 1) (table 1 funcref) (func)))").expect("text")],
+            "config" => vec![read(root().join("runtime/codecgate.example.toml"))],
+            "datagrams" => vec![session()],
+            "huawei" => [folder(&root().join("profiles/huawei"), "zip"), folder(&root().join("profiles/broken"), "zip")].concat(),
+            "manifest" => vec![MANIFEST.into()],
+            "package" => vec![packed()],
+            "profile" => vec![
+                read(root().join("plugins/water-meter/profile.json")),
+                read(root().join("profiles/parking-sensor.json")),
+                read(root().join("profiles/broken/several-mistakes.json")),
+            ],
+            "vectors" => ["water-meter", "smoke-detector"]
+                .iter()
+                .flat_map(|name| folder(&root().join("plugins").join(name).join("vectors"), "json"))
+                .collect(),
+            other => panic!("no samples for {other}"),
+        }
+    }
+
+    /// A device registers, reports, updates and leaves.
+    fn session() -> Vec<u8> {
+        let register = Message::new(Kind::Con, Code::POST, 1, Token::from(1))
+            .with_path(["rd"])
+            .with_query("ep=urn:imei:867000000000001".into())
+            .with_query("lt=300".into())
+            .with_query("lwm2m=1.0".into())
+            .with_query("b=U".into())
+            .with_payload(40, b"</1/0>,</3/0>,</19/0>,</19/1>".to_vec());
+        let mut notify = Message::new(Kind::Con, Code::CONTENT, 2, Token::from(2)).with_payload(42, vec![1, 2, 3]);
+        notify.observe = Some(3);
+        let update = Message::new(Kind::Con, Code::POST, 3, Token::from(3)).with_path(["rd", "0a"]).with_query("lt=60".into());
+        let leave = Message::new(Kind::Con, Code::DELETE, 4, Token::from(4)).with_path(["rd", "0a"]);
+        let datagrams = [register, notify, update, leave].map(|message| message.to_bytes());
+        datagrams.iter().flat_map(|bytes| [&[u8::try_from(bytes.len()).expect("short")], &bytes[..]].concat()).collect()
+    }
+
+    const MANIFEST: &str =
+        "interface = \"1.0.0\"\nmanufacturerId = \"Acme01\"\nmodel = \"WM1\"\nversion = \"1.0.0\"\n\n[limits]\nmemory_mib = 4\n";
+
+    fn packed() -> Vec<u8> {
+        let parts = Parts { manifest: MANIFEST.into(), component: EMPTY.to_vec(), profile: "{}".into(), ..Parts::default() };
+        let package = Package::new(parts).unwrap_or_else(|mistakes| panic!("{mistakes:?}"));
+        package.write().expect("a package")
+    }
+
+    /// The same damage every time: what fails here fails again.
+    #[test]
+    fn no_decoder_is_hurt_by_damaged_samples() {
+        for (name, target) in TARGETS {
+            let samples = samples(name);
+            assert!(!samples.is_empty(), "{name}");
+            samples.iter().for_each(|sample| target(sample));
+            let mut dice = Dice(0x5eed);
+            for round in 0..ROUNDS {
+                let bytes = shaken(&samples, &mut dice);
+                let held = std::panic::catch_unwind(|| target(&bytes));
+                assert!(held.is_ok(), "{name}, round {round}: {}", hex::encode(&bytes));
+            }
+        }
+    }
+}
