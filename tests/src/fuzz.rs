@@ -14,7 +14,10 @@ use codecgate::vectors::mutate::Dice;
 use codecgate::{coap, package, vectors};
 
 /// Name, decoder.
-pub const TARGETS: &[(&str, fn(&[u8]))] = &[
+pub type Target = (&'static str, fn(&[u8]));
+
+/// All of them.
+pub const TARGETS: &[Target] = &[
     ("anatomy", anatomy),
     ("config", config),
     ("datagrams", datagrams),
