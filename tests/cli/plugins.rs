@@ -20,6 +20,14 @@ fn the_vectors_of_the_samples_pass() {
 }
 
 #[test]
+fn each_vector_is_measured() {
+    let ran = codecgate(".", ["plugin", "bench", "plugins/smoke-detector", "--calls", "100"]);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    let fuel = |line: &&str| line.split_whitespace().rev().nth(1).and_then(|cell| cell.parse::<u64>().ok());
+    assert!(ran.out.lines().filter_map(|line| fuel(&line)).filter(|fuel| *fuel > 100).count() >= 40, "{}", ran.out);
+}
+
+#[test]
 fn a_payload_is_decoded_and_a_bad_one_explained() {
     let sample = std::fs::read_to_string(codecgate_tests::root().join("plugins/water-meter/sample.hex")).unwrap();
     let ran = codecgate(".", ["plugin", "run", "plugins/water-meter", "--hex", sample.trim()]);
@@ -82,6 +90,7 @@ fn a_package_is_signed_checked_and_its_change_noticed() {
     let (package, key) = (at("水表.codec"), at("release.key"));
     let built = codecgate(".", ["plugin", "build", "plugins/water-meter", "--package", &package]);
     assert_eq!(built.code, Some(0), "{built:?}");
+    assert!(built.err.contains(" of code in ") && built.err.contains("imports nothing but codecgate:codec/"), "{}", built.err);
     let made = codecgate(".", ["plugin", "keygen", &key]);
     let public = made.out.trim();
     assert!(public.starts_with("ed25519:"), "{made:?}");

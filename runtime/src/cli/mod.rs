@@ -11,6 +11,7 @@ use std::process::ExitCode;
 use clap::Parser;
 
 mod args;
+mod bench;
 pub mod build;
 mod failure;
 mod gateway;
@@ -88,6 +89,7 @@ fn dispatch(command: Command, streams: &mut Streams<'_>) -> Result<Exit, Failure
         Command::Explain(args) => package::explain(&args, streams),
         Command::Plugin(PluginCommand::Build(args)) => plugin::build(&args, streams),
         Command::Plugin(PluginCommand::Test(args)) => prove::test(&args, streams),
+        Command::Plugin(PluginCommand::Bench(args)) => bench::bench(&args, streams),
         Command::Plugin(PluginCommand::Run(args)) => plugin::run(&args, streams),
         Command::Plugin(PluginCommand::Push(args)) => ship::push(&args, streams),
         Command::Plugin(PluginCommand::Promote(args)) => ship::promote(&args, streams),

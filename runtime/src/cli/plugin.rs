@@ -12,13 +12,17 @@ use super::args::{BuildArgs, RunArgs};
 use super::build::build_component;
 use super::{Exit, Failure, Streams, package, profile, ship};
 use crate::clock;
-use crate::codec::{Codec, DeviceCard, Host, Instances};
+use crate::codec::{Anatomy, Codec, DeviceCard, Host, Instances};
 use crate::config::Config;
 use crate::model::{Downlink, Endpoint, Message, Origin, ReportKind};
 use crate::profile::{Mistake, Plan, Profile};
 
+/// The one export of a codec, without its version.
+const CODEC: &str = "codecgate:codec/codec@";
+
 pub(super) fn build(args: &BuildArgs, streams: &mut Streams<'_>) -> Result<Exit, Failure> {
     let built = component(&args.dir)?;
+    let anatomy = admitted(&built)?;
     let shown = match &args.output {
         Some(output) => {
             fs::copy(&built, output).map_err(|error| Failure::unwritable(output, error))?;
@@ -32,9 +36,32 @@ pub(super) fn build(args: &BuildArgs, streams: &mut Streams<'_>) -> Result<Exit,
         writeln!(streams.err, "packed {} bytes into {}", packed.len(), package.display())?;
     }
     let size = fs::metadata(shown).map_err(|error| Failure::unreadable(shown, error))?.len();
-    writeln!(streams.err, "built {size} bytes")?;
+    let custom: usize = anatomy.custom.iter().map(|(_, bytes)| bytes).sum();
+    writeln!(
+        streams.err,
+        "built {size} bytes: {} of code in {} functions, {} of static data, {custom} of names; imports nothing but {}",
+        anatomy.code_bytes,
+        anatomy.functions,
+        anatomy.static_bytes,
+        anatomy.imports.join(", ")
+    )?;
     writeln!(streams.out, "{}", shown.display())?;
     Ok(Exit::Done)
+}
+
+/// What was built, if a gateway would take it: a stray import or export is told now and not at the delivery.
+fn admitted(built: &Path) -> Result<Anatomy, Failure> {
+    let bytes = fs::read(built).map_err(|error| Failure::unreadable(built, error))?;
+    let refused = |refusal| Failure::failed("no gateway will take what was built").because(refusal);
+    let host = Host::new(Config::default().limits(), None).map_err(refused)?;
+    host.load(&bytes).map_err(refused)?;
+    let anatomy = Anatomy::read(&bytes).map_err(refused)?;
+    let stray: Vec<&str> = anatomy.exports.iter().map(String::as_str).filter(|name| !name.starts_with(CODEC)).collect();
+    if stray.is_empty() {
+        return Ok(anatomy);
+    }
+    let failure = Failure::failed(format!("E1023: the component exports more than the codec: {}", stray.join(", ")));
+    Err(failure.hint("remove the export: nobody calls it"))
 }
 
 pub(super) fn run(args: &RunArgs, streams: &mut Streams<'_>) -> Result<Exit, Failure> {

@@ -243,7 +243,7 @@ fn any(spec: &FieldSpec, dice: &mut Dice) -> Value {
 }
 
 /// All vectors of `DIR/vectors/*.json`, by file name.
-fn documents(dir: &Path, streams: &mut Streams<'_>) -> Result<Vec<(PathBuf, Vec<Vector>)>, Failure> {
+pub(super) fn documents(dir: &Path, streams: &mut Streams<'_>) -> Result<Vec<(PathBuf, Vec<Vector>)>, Failure> {
     let folder = dir.join("vectors");
     let entries = fs::read_dir(&folder).map_err(|error| Failure::unreadable(&folder, error))?;
     let mut paths: Vec<PathBuf> = entries.map(|entry| Ok(entry?.path())).collect::<std::io::Result<_>>()?;

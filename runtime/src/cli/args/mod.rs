@@ -8,6 +8,13 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::model::{Endpoint, PowerMode};
 
+mod plugin;
+
+pub(super) use plugin::{
+    BenchArgs, BuildArgs, CheckPluginArgs, InspectArgs, KeygenArgs, NewArgs, PluginCommand, PromoteArgs, PushArgs, RollbackArgs,
+    RunArgs, SignArgs, TestArgs, TrustArgs, VerifyArgs, VersionsArgs,
+};
+
 /// A self-hosted gateway for NB-IoT / LwM2M devices with sandboxed codec plugins.
 #[derive(Debug, Parser)]
 #[command(name = "codecgate", version, disable_help_subcommand = true)]
@@ -167,36 +174,6 @@ pub(super) struct ImportArgs {
     pub(super) lenient: bool,
 }
 
-#[derive(Debug, Subcommand)]
-pub(super) enum PluginCommand {
-    /// Make a codec crate that compiles, with a profile and one vector that passes.
-    New(NewArgs),
-    /// Build the codec crate in DIR into a component.
-    Build(BuildArgs),
-    /// Put a codec through the admission of the gateway: a package, or a folder that is built and packed first.
-    Check(CheckPluginArgs),
-    /// Tell what a package holds: product, version, files with their digests, signatures.
-    Inspect(InspectArgs),
-    /// Make a key to sign packages with.
-    Keygen(KeygenArgs),
-    /// Sign a package; an earlier signature of the same key is replaced.
-    Sign(SignArgs),
-    /// Tell who signed a package; exit code 0 if somebody who is trusted did.
-    Verify(VerifyArgs),
-    /// Prove a codec: native tests, vectors under the gateway's limits with their fuel, damaged payloads, generated commands.
-    Test(TestArgs),
-    /// Build, then decode one payload or encode one command.
-    Run(RunArgs),
-    /// Deliver a codec to a running gateway: built from DIR, or the FILE as it is.
-    Push(PushArgs),
-    /// Put a version to work: a candidate, or one that was at work before.
-    Promote(PromoteArgs),
-    /// Take the version at work back: the one that it replaced works again.
-    Rollback(RollbackArgs),
-    /// List the versions that a gateway keeps of a product.
-    Versions(VersionsArgs),
-}
-
 /// Which gateway, and the key that opens it.
 #[derive(Debug, Args)]
 pub(super) struct GatewayArgs {
@@ -206,60 +183,6 @@ pub(super) struct GatewayArgs {
     /// A key of the gateway. Other users of this machine see arguments: better set the variable.
     #[arg(long, value_name = "KEY", env = "CODECGATE_KEY", hide_env_values = true)]
     pub(super) key: Option<String>,
-}
-
-#[derive(Debug, Args)]
-pub(super) struct PushArgs {
-    /// Folder of a codec crate, or a file to deliver.
-    #[arg(value_name = "DIR|FILE")]
-    pub(super) path: PathBuf,
-    #[command(flatten)]
-    pub(super) gateway: GatewayArgs,
-    /// The product: its number, or manufacturerId/model; a folder or a package names it by itself.
-    #[arg(long, value_name = "PRODUCT")]
-    pub(super) product: Option<String>,
-    /// Make the product from the package's profile when the gateway has none of that name.
-    #[arg(long, conflicts_with = "product")]
-    pub(super) create: bool,
-    /// Keep it as a candidate instead of putting it to work.
-    #[arg(long)]
-    pub(super) candidate: bool,
-    /// Put it to work although its profile breaks what applications may rely on.
-    #[arg(long)]
-    pub(super) accept_breaking: bool,
-    /// Why; kept with the version and told in the event of the switch.
-    #[arg(long, value_name = "TEXT")]
-    pub(super) comment: Option<String>,
-}
-
-#[derive(Debug, Args)]
-pub(super) struct PromoteArgs {
-    /// Number of the version.
-    #[arg(value_name = "VERSION")]
-    pub(super) version: u32,
-    #[command(flatten)]
-    pub(super) gateway: GatewayArgs,
-    /// The product: its number, or manufacturerId/model.
-    #[arg(long, value_name = "PRODUCT")]
-    pub(super) product: String,
-    /// Put it to work although its profile breaks what applications may rely on.
-    #[arg(long)]
-    pub(super) accept_breaking: bool,
-    /// Why; told in the event of the switch.
-    #[arg(long, value_name = "TEXT")]
-    pub(super) comment: Option<String>,
-}
-
-#[derive(Debug, Args)]
-pub(super) struct RollbackArgs {
-    #[command(flatten)]
-    pub(super) gateway: GatewayArgs,
-    /// The product: its number, or manufacturerId/model.
-    #[arg(long, value_name = "PRODUCT")]
-    pub(super) product: String,
-    /// Why; told in the event of the switch.
-    #[arg(long, value_name = "TEXT")]
-    pub(super) comment: Option<String>,
 }
 
 #[derive(Debug, Args)]
@@ -293,134 +216,10 @@ pub(super) struct RedecodeArgs {
 }
 
 #[derive(Debug, Args)]
-pub(super) struct VersionsArgs {
-    #[command(flatten)]
-    pub(super) gateway: GatewayArgs,
-    /// The product: its number, or manufacturerId/model.
-    #[arg(long, value_name = "PRODUCT")]
-    pub(super) product: String,
-    /// Print JSON instead of a table.
-    #[arg(long)]
-    pub(super) json: bool,
-}
-
-#[derive(Debug, Args)]
-pub(super) struct NewArgs {
-    /// Name of the crate and of the model.
-    #[arg(value_parser = super::new::name)]
-    pub(super) name: String,
-    /// Folder to make it in, instead of one of that name here.
-    #[arg(long, value_name = "DIR")]
-    pub(super) path: Option<PathBuf>,
-    /// Folder `plugin-sdk` of codecgate's sources, where this program was not built from them.
-    #[arg(long, value_name = "DIR")]
-    pub(super) sdk: Option<PathBuf>,
-}
-
-#[derive(Debug, Args)]
-pub(super) struct BuildArgs {
-    /// Folder of the codec crate.
-    pub(super) dir: PathBuf,
-    /// Copy the component here.
-    #[arg(short, long, value_name = "FILE")]
-    pub(super) output: Option<PathBuf>,
-    /// Write the package here too: component, profile, vectors, manifest.
-    #[arg(short, long, value_name = "FILE.codec")]
-    pub(super) package: Option<PathBuf>,
-}
-
-/// Whose signatures count.
-#[derive(Debug, Args)]
-pub(super) struct TrustArgs {
-    /// Who is trusted: a public key, or a name and one. May be given several times.
-    #[arg(long, value_name = "[NAME=]ed25519:HEX")]
-    pub(super) trust: Vec<String>,
-}
-
-#[derive(Debug, Args)]
-pub(super) struct CheckPluginArgs {
-    /// A package, or the folder of a codec crate.
-    #[arg(value_name = "DIR|FILE")]
-    pub(super) path: PathBuf,
-    #[command(flatten)]
-    pub(super) trust: TrustArgs,
-    /// Refuse what nobody trusted signed, as a gateway with `require_signature` does.
-    #[arg(long)]
-    pub(super) require_signature: bool,
-    /// Print the report as JSON.
-    #[arg(long)]
-    pub(super) json: bool,
-}
-
-#[derive(Debug, Args)]
-pub(super) struct InspectArgs {
-    /// A package, or the folder of a codec crate.
-    #[arg(value_name = "DIR|FILE")]
-    pub(super) path: PathBuf,
-}
-
-#[derive(Debug, Args)]
-pub(super) struct KeygenArgs {
-    /// Where the private key is written; must not exist.
-    #[arg(value_name = "FILE")]
-    pub(super) output: PathBuf,
-}
-
-#[derive(Debug, Args)]
-pub(super) struct SignArgs {
-    /// The package; it is replaced by the signed one.
-    #[arg(value_name = "FILE.codec")]
-    pub(super) package: PathBuf,
-    /// The private key, as `plugin keygen` wrote it.
-    #[arg(long, value_name = "FILE")]
-    pub(super) key: PathBuf,
-}
-
-#[derive(Debug, Args)]
-pub(super) struct VerifyArgs {
-    /// The package.
-    #[arg(value_name = "FILE.codec")]
-    pub(super) package: PathBuf,
-    #[command(flatten)]
-    pub(super) trust: TrustArgs,
-}
-
-#[derive(Debug, Args)]
 pub(super) struct ExplainArgs {
     /// The code, in any case.
     #[arg(value_name = "CODE")]
     pub(super) code: Option<String>,
-}
-
-#[derive(Debug, Args)]
-pub(super) struct TestArgs {
-    /// Folder of the codec crate.
-    pub(super) dir: PathBuf,
-    /// Leave the crate's native tests out.
-    #[arg(long)]
-    pub(super) component_only: bool,
-}
-
-#[derive(Debug, Args)]
-#[command(group = clap::ArgGroup::new("what").required(true).args(["hex", "command"]))]
-pub(super) struct RunArgs {
-    /// Folder of the codec crate.
-    pub(super) dir: PathBuf,
-    /// Payload to decode.
-    #[arg(long, value_name = "HEX", value_parser = bytes)]
-    pub(super) hex: Option<Bytes>,
-    /// Command to encode.
-    #[arg(long, value_name = "NAME")]
-    pub(super) command: Option<String>,
-    /// Service of the command, where several have one of that name.
-    #[arg(long, value_name = "ID", requires = "command")]
-    pub(super) service: Option<String>,
-    /// Parameters, a JSON object.
-    #[arg(long, value_name = "JSON", default_value = "{}", requires = "command", value_parser = json)]
-    pub(super) params: serde_json::Value,
-    /// The command's mid, 1 to 65535.
-    #[arg(long, value_name = "N", default_value_t = 1, requires = "command", value_parser = clap::value_parser!(u16).range(1..))]
-    pub(super) mid: u16,
 }
 
 #[derive(Debug, Subcommand)]
