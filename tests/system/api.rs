@@ -243,6 +243,12 @@ async fn the_sums_of_the_metrics_add_up() {
         assert!(text.lines().any(|line| line == row), "{row} is not in\n{text}");
     }
     assert!(metric(&text, "codecgate_coap_datagrams_total") >= 6, "Register, the Observe's answer, four reports");
+    eventually("the first uplink was weighed", || async {
+        let text = gateway.api().get("/metrics").await.text;
+        (metric(&text, "codecgate_codec_decode_fuel_count") == 1 && metric(&text, "codecgate_codec_decode_fuel_sum") > 1_000)
+            .then_some(())
+    })
+    .await;
     gateway.stop().await;
 }
 

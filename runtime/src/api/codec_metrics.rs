@@ -3,7 +3,7 @@
 
 use super::Api;
 use super::metrics::Page;
-use crate::catalog::{CallEnd, LATENCY_BOUNDS_US, PulseView};
+use crate::catalog::{CallEnd, FUEL_BOUNDS, LATENCY_BOUNDS_US, PulseView};
 use crate::model::ProductKey;
 use crate::model::VersionNumber;
 use crate::shadow::Finding;
@@ -65,6 +65,11 @@ impl CodecCounts {
         for (product, version, view) in &self.versions {
             latency(page, (product, version), view);
         }
+        page.family("codecgate_codec_decode_fuel", "histogram", "Fuel of a decode, of one uplink in 1,024 and of shadow runs.");
+        for (product, version, view) in &self.versions {
+            let bounds = FUEL_BOUNDS.iter().map(u64::to_string).chain(["+Inf".to_owned()]);
+            histogram(page, (product, version), bounds.zip(view.fuel), view.fuel_sum);
+        }
         page.family(
             "codecgate_codec_versions_unlisted",
             "gauge",
@@ -85,15 +90,24 @@ impl CodecCounts {
     }
 }
 
-fn latency(page: &mut Page, (product, version): (&str, &str), view: &PulseView) {
+fn latency(page: &mut Page, of: (&str, &str), view: &PulseView) {
     let bounds = LATENCY_BOUNDS_US.iter().map(|us| micros(*us)).chain(["+Inf".to_owned()]);
+    histogram(page, of, bounds.zip(view.latency), std::time::Duration::from_nanos(view.latency_sum_ns).as_secs_f64());
+}
+
+/// Buckets with their upper bounds, each counted for itself.
+fn histogram(
+    page: &mut Page,
+    (product, version): (&str, &str),
+    buckets: impl Iterator<Item = (String, u64)>,
+    sum: impl std::fmt::Display,
+) {
     let labels = [("product", product), ("version", version)];
     let mut below = 0_u64;
-    for (bound, count) in bounds.zip(view.latency) {
+    for (bound, count) in buckets {
         below = below.saturating_add(count);
         page.row_of("_bucket", &[labels[0], labels[1], ("le", &bound)], below);
     }
-    let sum = std::time::Duration::from_nanos(view.latency_sum_ns).as_secs_f64();
     page.row_of("_sum", &labels, sum);
     page.row_of("_count", &labels, below);
 }
@@ -113,6 +127,8 @@ mod tests {
         view.latency[0] = 3;
         view.latency[LATENCY_BOUNDS_US.len()] = 1;
         view.latency_sum_ns = 1_500_000_000;
+        view.fuel[3] = 2;
+        view.fuel_sum = 7_000;
         let counts = CodecCounts {
             versions: vec![("Acme01/WM20".to_owned(), "2".to_owned(), view)],
             unlisted: 7,
@@ -128,6 +144,9 @@ mod tests {
             "codecgate_codec_decode_seconds_bucket{product=\"Acme01/WM20\",version=\"2\",le=\"+Inf\"} 4",
             "codecgate_codec_decode_seconds_sum{product=\"Acme01/WM20\",version=\"2\"} 1.5",
             "codecgate_codec_decode_seconds_count{product=\"Acme01/WM20\",version=\"2\"} 4",
+            "codecgate_codec_decode_fuel_bucket{product=\"Acme01/WM20\",version=\"2\",le=\"2000\"} 0",
+            "codecgate_codec_decode_fuel_bucket{product=\"Acme01/WM20\",version=\"2\",le=\"5000\"} 2",
+            "codecgate_codec_decode_fuel_sum{product=\"Acme01/WM20\",version=\"2\"} 7000",
             "codecgate_codec_versions_unlisted 7",
             "codecgate_shadow_uplinks_total{product=\"Acme01/WM20\",version=\"3\",finding=\"different\"} 1",
             "codecgate_shadow_uplinks_total{product=\"Acme01/WM20\",version=\"3\",finding=\"dropped\"} 4",

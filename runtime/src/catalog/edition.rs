@@ -154,7 +154,7 @@ impl Catalog {
             None => Slot::Transparent,
             Some(digest) => {
                 let of = (product.id, version.unwrap_or(VersionNumber(0)));
-                let pulse = || self.pulses.of(of, || Pulse::new(self.rules.breaker, clock::monotonic()));
+                let pulse = || self.pulses.of(of, || Pulse::new(self.rules.breaker, self.rules.shadow, clock::monotonic()));
                 let codec = self.codec(digest).map(|codec| limited(codec, wishes));
                 let joined = codec.and_then(|codec| match self.loaded.plan(&profile, &codec) {
                     Ok(plan) => Ok(Box::new(ActiveCodec { codec, plan, pulse: pulse() })),

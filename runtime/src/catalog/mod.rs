@@ -39,7 +39,7 @@ use crate::store::{Commit, Expect, Store, StoreError, Write};
 
 pub use census::Census;
 pub use edition::{ActiveCodec, ActiveProduct, Slot};
-pub use pulse::{CallEnd, LATENCY_BOUNDS_US, Pulse, PulseView};
+pub use pulse::{CallEnd, FUEL_BOUNDS, LATENCY_BOUNDS_US, Pulse, PulseView};
 pub use push::{Aim, Breaking, Content, Missing, Novelty, Push, Pushed};
 pub use sites::{Seen, Site, SiteView};
 pub use switch::{How, Order, Switch};

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use super::ShadowRuns;
 use super::sites::{Seen, Site, SiteView, Sites};
 use crate::breaker::{Breaker, Change, Ending, Score, Settings, Turn};
 use crate::codec::CallError;
@@ -14,6 +15,13 @@ use crate::model::{ProductId, Timestamp, VersionNumber};
 
 /// Upper bounds of the latency buckets, microseconds; one more bucket takes the rest.
 pub const LATENCY_BOUNDS_US: [u64; 12] = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 5_000, 20_000];
+
+/// Upper bounds of the fuel buckets; one more bucket takes the rest.
+pub const FUEL_BOUNDS: [u64; 11] =
+    [500, 1_000, 2_000, 5_000, 10_000, 20_000, 50_000, 100_000, 1_000_000, 10_000_000, 100_000_000];
+
+/// One uplink of so many is weighed, the first one among them.
+const WEIGH_EVERY: u64 = 1_024;
 
 /// How a decode ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -86,6 +94,10 @@ pub struct PulseView {
     pub latency: [u64; LATENCY_BOUNDS_US.len() + 1],
     /// Sum of all latencies, nanoseconds.
     pub latency_sum_ns: u64,
+    /// Uplinks whose fuel was counted, in the order of [`FUEL_BOUNDS`], then the rest.
+    pub fuel: [u64; FUEL_BOUNDS.len() + 1],
+    /// Sum of their fuel.
+    pub fuel_sum: u64,
     /// Most linear memory that an instance had after a call, bytes.
     pub memory_high: usize,
     /// Whether the version is left alone.
@@ -108,6 +120,11 @@ pub struct Pulse {
     ends: [AtomicU64; CallEnd::ALL.len()],
     latency: [AtomicU64; LATENCY_BOUNDS_US.len() + 1],
     latency_sum_ns: AtomicU64,
+    fuel: [AtomicU64; FUEL_BOUNDS.len() + 1],
+    fuel_sum: AtomicU64,
+    /// Uplinks that were asked about, to pick those to weigh.
+    asked: AtomicU64,
+    weighs: ShadowRuns,
     memory_high: AtomicUsize,
     /// The breaker is not closed: ask it.
     wary: AtomicBool,
@@ -117,14 +134,18 @@ pub struct Pulse {
 }
 
 impl Pulse {
-    /// `begun` = any moment before the first call.
+    /// `begun` = any moment before the first call. Where nothing is decoded beside the traffic, nothing is weighed.
     #[must_use]
-    pub fn new(settings: Settings, begun: Instant) -> Self {
+    pub fn new(settings: Settings, weighs: ShadowRuns, begun: Instant) -> Self {
         Self {
             begun,
             ends: Default::default(),
             latency: Default::default(),
             latency_sum_ns: AtomicU64::new(0),
+            fuel: Default::default(),
+            fuel_sum: AtomicU64::new(0),
+            asked: AtomicU64::new(0),
+            weighs,
             memory_high: AtomicUsize::new(0),
             wary: AtomicBool::new(false),
             settings,
@@ -168,6 +189,20 @@ impl Pulse {
         change
     }
 
+    /// Whether this uplink is one of those that are decoded once more to count its fuel.
+    pub fn is_to_weigh(&self) -> bool {
+        self.weighs == ShadowRuns::On && self.asked.fetch_add(1, Ordering::Relaxed) % WEIGH_EVERY == 0
+    }
+
+    /// What an uplink cost in a metered host.
+    pub fn weighed(&self, fuel: u64) {
+        let bucket = FUEL_BOUNDS.iter().position(|bound| fuel <= *bound).unwrap_or(FUEL_BOUNDS.len());
+        if let Some(counter) = self.fuel.get(bucket) {
+            counter.fetch_add(1, Ordering::Relaxed);
+        }
+        self.fuel_sum.fetch_add(fuel, Ordering::Relaxed);
+    }
+
     /// The version is put to work again: what it did before is forgiven, its counts stay.
     pub fn forgive(&self) {
         let mut breaker = self.breaker();
@@ -204,6 +239,8 @@ impl Pulse {
             ends: self.ends.each_ref().map(|counter| counter.load(Ordering::Relaxed)),
             latency: self.latency.each_ref().map(|counter| counter.load(Ordering::Relaxed)),
             latency_sum_ns: self.latency_sum_ns.load(Ordering::Relaxed),
+            fuel: self.fuel.each_ref().map(|counter| counter.load(Ordering::Relaxed)),
+            fuel_sum: self.fuel_sum.load(Ordering::Relaxed),
             memory_high: self.memory_high.load(Ordering::Relaxed),
             degraded: self.wary.load(Ordering::Relaxed),
         }
@@ -261,7 +298,7 @@ mod tests {
     #[test]
     fn a_pulse_counts_and_opens() {
         let begun = crate::clock::monotonic();
-        let pulse = Pulse::new(Settings { faults: 2, window_ms: 1_000, pause_ms: 500 }, begun);
+        let pulse = Pulse::new(Settings { faults: 2, window_ms: 1_000, pause_ms: 500 }, ShadowRuns::On, begun);
         let at = |ms| begun + Duration::from_millis(ms);
         let took = Duration::from_micros(3);
         assert_eq!(pulse.ask(at(0)), Turn::Call);
@@ -280,9 +317,23 @@ mod tests {
     }
 
     #[test]
+    fn the_first_uplink_is_weighed_and_then_one_of_many() {
+        let begun = crate::clock::monotonic();
+        let settings = Settings { faults: 2, window_ms: 1_000, pause_ms: 500 };
+        let pulse = Pulse::new(settings, ShadowRuns::On, begun);
+        let picked: Vec<u64> = (0..3_000).filter(|_| pulse.is_to_weigh()).collect();
+        assert_eq!(picked, [0, 1_024, 2_048]);
+        pulse.weighed(2_000);
+        pulse.weighed(u64::from(u32::MAX));
+        let view = pulse.view();
+        assert_eq!((view.fuel[2], view.fuel[FUEL_BOUNDS.len()], view.fuel_sum), (1, 1, 2_000 + u64::from(u32::MAX)));
+        assert!(!Pulse::new(settings, ShadowRuns::Off, begun).is_to_weigh());
+    }
+
+    #[test]
     fn a_version_that_is_put_to_work_again_is_called_again() {
         let begun = crate::clock::monotonic();
-        let pulse = Pulse::new(Settings { faults: 1, window_ms: 1_000, pause_ms: 500 }, begun);
+        let pulse = Pulse::new(Settings { faults: 1, window_ms: 1_000, pause_ms: 500 }, ShadowRuns::On, begun);
         assert_eq!(pulse.ended(Turn::Call, CallEnd::Trap, Duration::ZERO, 0, begun), Some(Change::Degraded));
         pulse.forgive();
         assert_eq!(pulse.ask(begun), Turn::Call);

@@ -1,5 +1,5 @@
 //! Beside the live traffic: a thread that decodes again what shards drop into its queue. It holds a candidate version against the
-//! version at work, and looks at traps with an engine that can tell file and line.
+//! version at work, counts the fuel of some uplinks, and looks at traps with an engine that can tell file and line.
 //!
 //! Off the hot path: a shard never waits. A full queue drops and counts. What is found is kept in memory and shown by the
 //! API; nothing is stored, no device notices.
@@ -41,6 +41,8 @@ pub(crate) struct Sample {
 enum Job {
     /// Hold the candidate against the version at work.
     Compare(Sample, VersionNumber),
+    /// Count what it costs.
+    Weigh(Sample),
     /// Find out file and line of a trap.
     Explain(Sample, Site),
     Stop,
@@ -95,6 +97,11 @@ impl Shadow {
         {
             run.dropped = run.dropped.saturating_add(1);
         }
+    }
+
+    /// An uplink of a product without candidate, to count its fuel. Never waits; what finds no room is not counted.
+    pub(crate) fn weigh(&self, sample: Sample) {
+        let _lost = self.jobs.try_send(Job::Weigh(sample));
     }
 
     /// A trap at a place that nobody looked at. Never waits; what finds no room stays unexplained.

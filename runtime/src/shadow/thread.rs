@@ -18,6 +18,8 @@ use crate::uplink;
 const LOADED: usize = 32;
 /// Looks at traps in a second; each costs milliseconds, or a whole deadline.
 const LOOKS_PER_SECOND: u32 = 4;
+/// Codecs that are compiled in a second only to count fuel.
+const WEIGHINGS_PER_SECOND: u32 = 4;
 
 pub(super) struct Worker {
     store: Store,
@@ -28,7 +30,26 @@ pub(super) struct Worker {
     bench: Option<Bench>,
     /// The candidate of each product in the form of the flows.
     candidates: HashMap<ProductId, (VersionNumber, Arc<ActiveProduct>)>,
-    looks: (u64, u32),
+    looks: Budget,
+    weighings: Budget,
+}
+
+/// So many in a second, and no more.
+#[derive(Default)]
+struct Budget {
+    second: u64,
+    spent: u32,
+}
+
+impl Budget {
+    fn spend(&mut self, most: u32) -> bool {
+        let second = clock::wall().0 / 1_000;
+        if self.second != second {
+            *self = Self { second, spent: 0 };
+        }
+        self.spent += 1;
+        self.spent <= most
+    }
 }
 
 /// The metered host and what is loaded into it.
@@ -42,7 +63,16 @@ struct Bench {
 
 impl Worker {
     pub(super) fn new(store: Store, catalog: Arc<Catalog>, limits: Limits, board: Arc<Board>) -> Self {
-        Self { store, catalog, limits, board, bench: None, candidates: HashMap::new(), looks: (0, 0) }
+        Self {
+            store,
+            catalog,
+            limits,
+            board,
+            bench: None,
+            candidates: HashMap::new(),
+            looks: Budget::default(),
+            weighings: Budget::default(),
+        }
     }
 
     pub(super) fn run(mut self, jobs: &Receiver<Job>) {
@@ -52,6 +82,7 @@ impl Worker {
             }
             match job {
                 Job::Compare(sample, candidate) => self.compare(&sample, candidate),
+                Job::Weigh(sample) => self.weigh(&sample),
                 Job::Explain(sample, site) => self.explain(&sample, &site),
                 Job::Stop => return,
             }
@@ -131,6 +162,9 @@ impl Worker {
             Err(CallError::TooLarge { what: "payload", .. }) => Cost::default(),
             _ => bench.instances.last_cost(),
         };
+        if let Some(fuel) = cost.fuel {
+            codec.pulse.weighed(fuel);
+        }
         let _unread = bench.instances.take_log();
         let received = Timestamp(sample.origin.received_ms);
         let find = |mid| uplink::sent_before(&self.store, sample.device, mid, received).ok().flatten();
@@ -144,15 +178,23 @@ impl Worker {
         Ok(Side { made, cost, took })
     }
 
+    /// Decodes it only for what that costs.
+    fn weigh(&mut self, sample: &Sample) {
+        let Some(codec) = sample.product.codec() else { return };
+        let loaded = self.bench.as_ref().is_some_and(|bench| bench.codecs.contains_key(codec.codec.digest()));
+        // A restart with a thousand products does not compile them all at once for this.
+        if !loaded && !self.weighings.spend(WEIGHINGS_PER_SECOND) {
+            return;
+        }
+        if let Err(why) = self.decode(codec, sample) {
+            tracing::debug!(product = %sample.product.product.key, why, "an uplink cannot be weighed");
+        }
+    }
+
     /// Runs a payload that trapped once more, where file and line are known.
     fn explain(&mut self, sample: &Sample, site: &Site) {
         let Some(codec) = sample.product.codec() else { return };
-        let second = clock::wall().0 / 1_000;
-        if self.looks.0 != second {
-            self.looks = (second, 0);
-        }
-        self.looks.1 += 1;
-        if self.looks.1 > LOOKS_PER_SECOND {
+        if !self.looks.spend(LOOKS_PER_SECOND) {
             // It stays without file and line; the next restart, or the next version, looks again.
             return;
         }

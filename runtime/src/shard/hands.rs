@@ -148,6 +148,8 @@ impl Hands {
         }
         if let Some(candidate) = product.candidate {
             self.shadow.compare(sample(), candidate);
+        } else if product.codec().is_some_and(|codec| codec.pulse.is_to_weigh()) {
+            self.shadow.weigh(sample());
         }
 
         let mut commit = Commit { events: outcome.events, writes: Vec::new() };
