@@ -191,7 +191,7 @@ impl Pulse {
 
     /// Whether this uplink is one of those that are decoded once more to count its fuel.
     pub fn is_to_weigh(&self) -> bool {
-        self.weighs == ShadowRuns::On && self.asked.fetch_add(1, Ordering::Relaxed) % WEIGH_EVERY == 0
+        self.weighs == ShadowRuns::On && self.asked.fetch_add(1, Ordering::Relaxed).is_multiple_of(WEIGH_EVERY)
     }
 
     /// What an uplink cost in a metered host.
