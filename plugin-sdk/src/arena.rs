@@ -2,7 +2,7 @@
 //!
 //! A decode allocates a few short texts and lists, and all of them are freed when it ends. The arena hands out memory by
 //! moving a mark and starts again at zero as soon as nothing in it is alive; that saves about a fifth of a call. A codec that keeps
-//! something for ever fills the arena once and then simply gets the standard allocator. WebAssembly without threads only.
+//! something for ever fills the arena once and then simply gets the standard allocator; [`outside`] is for what this crate keeps. WebAssembly without threads only.
 #![expect(unsafe_code, reason = "a global allocator can be written no other way; this file is the only place")]
 
 use std::alloc::{GlobalAlloc, Layout, System};
@@ -20,6 +20,8 @@ struct Arena {
     mark: Cell<usize>,
     /// How many allocations in the block are alive.
     alive: Cell<usize>,
+    /// All memory is the standard allocator's for now.
+    closed: Cell<bool>,
 }
 
 // SAFETY: a core module built without the `atomics` feature has one thread.
@@ -27,7 +29,16 @@ struct Arena {
 unsafe impl Sync for Arena {}
 
 #[global_allocator]
-static ARENA: Arena = Arena { block: Block(UnsafeCell::new([0; SIZE])), mark: Cell::new(0), alive: Cell::new(0) };
+static ARENA: Arena =
+    Arena { block: Block(UnsafeCell::new([0; SIZE])), mark: Cell::new(0), alive: Cell::new(0), closed: Cell::new(false) };
+
+/// Makes something that is kept for ever. In the arena it would keep the mark from ever returning to zero.
+pub(crate) fn outside<T>(make: impl FnOnce() -> T) -> T {
+    ARENA.closed.set(true);
+    let made = make();
+    ARENA.closed.set(false);
+    made
+}
 
 impl Arena {
     fn base(&self) -> *mut u8 {
@@ -48,7 +59,7 @@ unsafe impl GlobalAlloc for Arena {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         let start = self.mark.get().wrapping_add(layout.align() - 1) & !(layout.align() - 1);
         // The base is aligned to 16 only; a larger alignment is not worth a thought here.
-        if layout.align() <= 16 && start <= SIZE && layout.size() < SIZE - start {
+        if layout.align() <= 16 && start <= SIZE && layout.size() < SIZE - start && !self.closed.get() {
             self.mark.set(start + layout.size());
             self.alive.set(self.alive.get() + 1);
             // SAFETY: start + size < SIZE, so the place is in the block.

@@ -91,6 +91,33 @@ macro_rules! export {
     };
 }
 
+/// Makes this package the interpreter of the layout in a slot: `codecgate_sdk::export_interpreter!();`, once, in `lib.rs`.
+#[macro_export]
+macro_rules! export_interpreter {
+    () => {
+        /// Overwritten in the finished component.
+        static SLOT: [u8; $crate::layout::slot::SIZE] = $crate::layout::slot::empty();
+
+        // Natively nothing reads it.
+        const _: () = {
+            let _ = || &SLOT;
+        };
+
+        #[cfg(target_arch = "wasm32")]
+        const _: () = {
+            struct Own;
+            impl $crate::guest::Slot for Own {
+                fn bytes() -> &'static [u8] {
+                    // The compiler must not take what it sees here for what will be there.
+                    ::std::hint::black_box(&SLOT)
+                }
+            }
+            type Component = $crate::guest::Interpreter<Own>;
+    $crate::guest::bindings::export_component!(Component with_types_in $crate::guest::bindings);
+        };
+    };
+}
+
 /// The tables of a codec.
 #[must_use]
 pub fn describe<C: Exported>() -> Description {

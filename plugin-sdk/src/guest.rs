@@ -2,7 +2,7 @@
 //! generated bindings. WebAssembly only.
 
 use std::marker::PhantomData;
-use std::sync::Once;
+use std::sync::{Once, OnceLock};
 
 use bindings::codecgate::codec as host;
 use bindings::exports::codecgate::codec::codec as exports;
@@ -10,6 +10,7 @@ use host::types as wit;
 
 use crate::codec::{self, Exported};
 use crate::error::{Error, ErrorKind};
+use crate::layout::{Column, Damage, Layout, slot};
 use crate::log::Level;
 use crate::wire;
 
@@ -69,6 +70,74 @@ impl<C: Exported> exports::Guest for Component<C> {
     fn encode(downlink: wit::Downlink, origin: wit::Origin) -> Result<Option<Vec<u8>>, wit::CodecError> {
         tell_panics();
         codec::encode::<C>(from_downlink(downlink), &from_origin(origin)).map_err(error)
+    }
+}
+
+/// The interpreter of layouts as a component; [`export_interpreter!`](crate::export_interpreter) names it.
+#[doc(hidden)]
+#[derive(Debug)]
+pub struct Interpreter<S>(PhantomData<S>);
+
+/// Where the layout lies.
+#[doc(hidden)]
+pub trait Slot {
+    /// The whole slot.
+    fn bytes() -> &'static [u8];
+}
+
+/// Read once an instance: the slot never changes while it lives.
+fn layout<S: Slot>() -> Result<&'static Layout, wit::CodecError> {
+    static LAYOUT: OnceLock<Result<Layout, Damage>> = OnceLock::new();
+    let read = LAYOUT.get_or_init(|| crate::arena::outside(|| slot::read(S::bytes())));
+    read.as_ref().map_err(|damage| error(Error::new(ErrorKind::Other, damage.to_string())))
+}
+
+impl<S: Slot> exports::Guest for Interpreter<S> {
+    /// Panics without a whole layout: the host then refuses the component and tells this text.
+    #[expect(clippy::panic, reason = "`describe` has no other way to refuse")]
+    fn describe() -> wit::Description {
+        tell_panics();
+        match layout::<S>() {
+            Ok(layout) => layout_description(layout),
+            Err(error) => panic!("{}", error.detail),
+        }
+    }
+
+    fn decode(payload: Vec<u8>, _: wit::Origin) -> Result<Vec<wit::Message>, wit::CodecError> {
+        tell_panics();
+        layout::<S>()?.decode(&payload).map_err(error)
+    }
+
+    fn encode(downlink: wit::Downlink, origin: wit::Origin) -> Result<Option<Vec<u8>>, wit::CodecError> {
+        tell_panics();
+        layout::<S>()?.encode(from_downlink(downlink), origin.received_at).map_err(error)
+    }
+}
+
+fn layout_description(layout: &Layout) -> wit::Description {
+    let columns = |list: &[Column]| {
+        let field =
+            |column: &Column| wit::FieldDescription { name: column.name.clone(), value_type: value_type(column.value_type) };
+        list.iter().map(field).collect()
+    };
+    wit::Description {
+        name: layout.name.clone(),
+        version: layout.version.clone(),
+        services: layout
+            .services
+            .iter()
+            .map(|service| wit::ServiceDescription { id: service.id.clone(), properties: columns(&service.properties) })
+            .collect(),
+        commands: layout
+            .commands
+            .iter()
+            .map(|command| wit::CommandDescription {
+                service: command.service.clone(),
+                name: command.name.clone(),
+                params: columns(&command.params),
+                response: columns(&command.response),
+            })
+            .collect(),
     }
 }
 

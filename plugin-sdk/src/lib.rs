@@ -17,6 +17,7 @@
 //! - [`Messages`], [`Report`], [`Answer`]: what a payload says; backlog times, event reports, answers by `mid`.
 //! - [`Codec::acknowledge`]: the application-level answer to a report.
 //! - [`log`] and [`device`]: the two things a codec may ask of the gateway. It has no clock, no randomness, no files.
+//! - [`layout`]: codecs without code, interpreted; `LAYOUTS.md` is for those who write them.
 //! - [`testing`]: runs the vectors that lie beside a codec.
 //!
 //! What this crate refuses to know: any device, any profile, and how the gateway calls it (that is `wit/v1`, and one file
@@ -31,6 +32,7 @@ extern crate self as codecgate_sdk;
 pub mod bits;
 pub mod crc;
 pub mod device;
+pub mod layout;
 pub mod log;
 pub mod scale;
 pub mod sums;

@@ -6,7 +6,7 @@ use crate::error::{Error, Result};
 /// Most decimal places of a scale.
 const PLACES: i32 = 15;
 /// Largest integer up to which doubles hold every integer.
-const EXACT: f64 = 9_007_199_254_740_992.0;
+pub(crate) const EXACT: f64 = 9_007_199_254_740_992.0;
 
 /// `raw * scale`, as the decimal that is meant.
 ///
@@ -47,7 +47,7 @@ pub fn raw(name: &str, value: f64, scale: f64) -> Result<i64> {
 }
 
 /// The scale as a decimal fraction with the fewest places: 0.05 is 5 / 100.
-fn fraction(scale: f64) -> Option<(f64, f64)> {
+pub(crate) fn fraction(scale: f64) -> Option<(f64, f64)> {
     (0..=PLACES).find_map(|places| {
         let denominator = 10_f64.powi(places);
         let numerator = (scale * denominator).round();
