@@ -11,6 +11,7 @@ pub mod breaker;
 pub mod coap;
 pub mod command;
 pub mod explain;
+pub mod layout;
 pub mod lwm2m;
 pub mod package;
 pub mod profile;

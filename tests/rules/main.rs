@@ -22,8 +22,8 @@ const LAYERS: &[Layer] = &[
     // Pure: no I/O, no clock, no randomness.
     Layer {
         name: "pure",
-        modules: &["breaker", "coap", "lwm2m", "profile", "command", "vectors", "package", "explain"],
-        also: &[("lwm2m", "coap"), ("package", "profile")],
+        modules: &["breaker", "coap", "lwm2m", "profile", "command", "vectors", "package", "explain", "layout"],
+        also: &[("lwm2m", "coap"), ("package", "profile"), ("layout", "profile")],
     },
     Layer {
         name: "one outside thing each",
@@ -85,6 +85,7 @@ const ONE_FOLDER: &[(&str, &[&str])] = &[
     ("ed25519_dalek", &["package"]),
     ("socket2", &["transport"]),
     ("clap", &["cli"]),
+    ("codecgate_sdk", &["layout"]),
     ("wit_component", &["cli"]),
     ("toml", &["config", "package"]),
     ("tracing_subscriber", &["telemetry"]),

@@ -21,7 +21,7 @@ pub(super) fn interpret(layout: &Layout, message: usize, payload: &[u8]) -> Resu
 /// The first message, of those that devices send, whose marks are all there.
 pub(super) fn recognise<'l>(layout: &'l Layout, payload: &[u8]) -> Result<&'l Message> {
     let up = || layout.messages.iter().filter(|message| message.is_up());
-    up().find(|message| marked(&message.marks, payload)).ok_or_else(|| unknown(up().flat_map(|message| &message.marks), payload))
+    up().find(|message| marked(&message.marks, payload)).ok_or_else(|| unknown(up(), payload))
 }
 
 pub(super) fn marked(marks: &[Mark], payload: &[u8]) -> bool {
@@ -35,10 +35,11 @@ pub(super) fn marked(marks: &[Mark], payload: &[u8]) -> bool {
     })
 }
 
-/// What to say where no message fits: the payload is too short to tell, or says something else at the first place where it should.
+/// What to say where no message fits: the place at which the message that fits best is left, and what stands there.
 #[cold]
-fn unknown<'l>(marks: impl Iterator<Item = &'l Mark>, payload: &[u8]) -> Error {
-    let first = marks.min_by_key(|mark| mark.offset);
+fn unknown<'l>(messages: impl Iterator<Item = &'l Message>, payload: &[u8]) -> Error {
+    let missed = messages.filter_map(|message| message.marks.iter().find(|mark| !marked(std::slice::from_ref(mark), payload)));
+    let first = missed.max_by_key(|mark| mark.offset);
     let Some(mark) = first else { return Error::new(ErrorKind::Unsupported, "the layout has no message that devices send") };
     let (offset, width) = (usize::from(mark.offset), mark.bytes.len());
     match payload.get(offset..offset.saturating_add(width)) {

@@ -1,7 +1,6 @@
 //! Builds a codec crate into a component with nothing but cargo: `wasm32-unknown-unknown` and the component linker that
 //! ships with rustc. Knows nothing of what the component exports; admission does. Blocking: seconds to minutes.
 
-use std::ffi::OsString;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -9,27 +8,12 @@ use std::process::{Command, Output};
 
 use serde_json::Value;
 
-const TARGET: &str = "wasm32-unknown-unknown";
-/// Turns the linked core module into a component. Ships with rustc, for wasm32-wasip2.
-const COMPONENT_LINKER: &str = "wasm-component-ld";
+mod cargo;
+
+use cargo::{COMPONENT_LINKER, TARGET, library, release_build, tool};
+
 /// Links a core module, from which the component is then made here.
 const CORE_LINKER: &str = "rust-lld";
-
-/// Set by an outer `cargo run` or `cargo test`, or by a shell for native builds; none of it is meant for a codec.
-const LEAKING: [&str; 12] = [
-    "RUSTFLAGS",
-    "CARGO_ENCODED_RUSTFLAGS",
-    "CARGO_BUILD_RUSTFLAGS",
-    "CARGO_BUILD_TARGET",
-    "CARGO_BUILD_TARGET_DIR",
-    "CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS",
-    "RUSTC_WORKSPACE_WRAPPER",
-    "CARGO_INCREMENTAL",
-    "CARGO_MAKEFLAGS",
-    "MAKEFLAGS",
-    "CARGO_MANIFEST_DIR",
-    "OUT_DIR",
-];
 
 /// Why there is no component.
 #[derive(Debug, thiserror::Error)]
@@ -97,9 +81,9 @@ pub fn build_component(dir: &Path, target_dir: &Path) -> Result<PathBuf, BuildEr
     let dir = manifest.parent().unwrap_or(dir);
     let target_dir = std::path::absolute(target_dir).map_err(|source| BuildError::Io { path: target_dir.to_owned(), source })?;
     ensure_target(dir)?;
-    let mut output = run(&mut cargo(&manifest, dir, &target_dir, COMPONENT_LINKER))?;
+    let mut output = run(&mut release_build(&manifest, dir, &target_dir, COMPONENT_LINKER))?;
     if !output.status.success() && lacks_linker(&output.stderr) {
-        output = run(&mut cargo(&manifest, dir, &target_dir, CORE_LINKER))?;
+        output = run(&mut release_build(&manifest, dir, &target_dir, CORE_LINKER))?;
     }
     if !output.status.success() {
         return Err(BuildError::Failed { dir: dir.to_owned(), stderr: text(&output.stderr) });
@@ -108,45 +92,16 @@ pub fn build_component(dir: &Path, target_dir: &Path) -> Result<PathBuf, BuildEr
     as_component(built)
 }
 
-fn cargo(manifest: &Path, dir: &Path, target_dir: &Path, linker: &str) -> Command {
-    let mut cargo = Command::new(tool("CARGO", "cargo"));
-    for (name, _) in std::env::vars_os() {
-        let profile = name.to_string_lossy().starts_with("CARGO_PROFILE_");
-        if profile || LEAKING.iter().any(|leaking| name == *leaking) {
-            cargo.env_remove(name);
-        }
-    }
-    cargo
-        .current_dir(dir)
-        .args(["build", "--release", "--lib", "--color=never", "--message-format=json-render-diagnostics"])
-        .args(["--target", TARGET, "--manifest-path"])
-        .arg(manifest)
-        .env("CARGO_TARGET_DIR", target_dir)
-        .env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER", linker)
-        .env("CARGO_PROFILE_RELEASE_LTO", "true")
-        .env("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "1")
-        .env("CARGO_PROFILE_RELEASE_OPT_LEVEL", "3")
-        // Function names stay: they are what an error report of the gateway shows.
-        .env("CARGO_PROFILE_RELEASE_STRIP", "debuginfo");
-    cargo
-}
-
 /// Looks into the sysroot, which is right with and without rustup; asks rustup only for what is missing.
 fn ensure_target(dir: &Path) -> Result<(), BuildError> {
     let sysroot = run(Command::new(tool("RUSTC", "rustc")).current_dir(dir).args(["--print", "sysroot"]))?;
-    let library = Path::new(text(&sysroot.stdout).trim()).join("lib/rustlib").join(TARGET).join("lib");
-    if library.is_dir() {
+    if library(&text(&sysroot.stdout)).is_dir() {
         return Ok(());
     }
     eprintln!("The Rust target {TARGET} is not installed; running `rustup target add {TARGET}`.");
     let added = run(Command::new("rustup").current_dir(dir).args(["target", "add", TARGET]))
         .map_err(|error| BuildError::NoTarget { output: error.to_string() })?;
     if added.status.success() { Ok(()) } else { Err(BuildError::NoTarget { output: text(&added.stderr) }) }
-}
-
-/// The tool that an outer cargo names, else the one on the path.
-fn tool(variable: &str, name: &str) -> OsString {
-    std::env::var_os(variable).filter(|tool| !tool.is_empty()).unwrap_or_else(|| name.into())
 }
 
 fn run(command: &mut Command) -> Result<Output, BuildError> {

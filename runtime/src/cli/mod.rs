@@ -15,6 +15,7 @@ mod bench;
 pub mod build;
 mod failure;
 mod gateway;
+mod layout;
 mod new;
 mod package;
 mod plugin;
@@ -30,7 +31,7 @@ mod tests;
 pub use args::{Confirm, DemoArgs, ServeArgs, SimulateArgs};
 pub use failure::{Exit, Failure};
 
-use args::{Cli, Command, PluginCommand, ProfileCommand, StoreCommand};
+use args::{Cli, Command, LayoutCommand, PluginCommand, ProfileCommand, StoreCommand};
 
 /// Where a command writes.
 pub(crate) struct Streams<'a> {
@@ -81,6 +82,9 @@ fn dispatch(command: Command, streams: &mut Streams<'_>) -> Result<Exit, Failure
         Command::Profile(ProfileCommand::Check(args)) => profile::check(&args, streams),
         Command::Profile(ProfileCommand::Import(args)) => profile::import(&args, streams),
         Command::Plugin(PluginCommand::New(args)) => new::new(&args, streams),
+        Command::Plugin(PluginCommand::Layout(LayoutCommand::Check(args))) => layout::check(&args, streams),
+        Command::Plugin(PluginCommand::Layout(LayoutCommand::Build(args))) => layout::build(&args, streams),
+        Command::Plugin(PluginCommand::Layout(LayoutCommand::Explain(args))) => layout::explain(&args, streams),
         Command::Plugin(PluginCommand::Check(args)) => package::check(&args, streams),
         Command::Plugin(PluginCommand::Inspect(args)) => package::inspect(&args, streams),
         Command::Plugin(PluginCommand::Keygen(args)) => package::keygen(&args, streams),

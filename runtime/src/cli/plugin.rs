@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 
 use super::args::{BuildArgs, RunArgs};
 use super::build::build_component;
-use super::{Exit, Failure, Streams, package, profile, ship};
+use super::{Exit, Failure, Streams, layout, package, profile, ship};
 use crate::clock;
 use crate::codec::{Anatomy, Codec, DeviceCard, Host, Instances};
 use crate::config::Config;
@@ -21,7 +21,7 @@ use crate::profile::{Mistake, Plan, Profile};
 const CODEC: &str = "codecgate:codec/codec@";
 
 pub(super) fn build(args: &BuildArgs, streams: &mut Streams<'_>) -> Result<Exit, Failure> {
-    let built = component(&args.dir)?;
+    let built = component(&args.dir, streams)?;
     let anatomy = admitted(&built)?;
     let shown = match &args.output {
         Some(output) => {
@@ -97,7 +97,7 @@ pub(super) struct Bench {
 impl Bench {
     pub(super) fn new(dir: &Path, streams: &mut Streams<'_>) -> Result<Self, Failure> {
         let profile = profile::load(&dir.join("profile.json"), streams)?;
-        let built = component(dir)?;
+        let built = component(dir, streams)?;
         let bytes = fs::read(&built).map_err(|error| Failure::unreadable(&built, error))?;
         let refused = |refusal| Failure::failed("the component is not admitted").because(refusal);
         let host = Host::new(Config::default().limits(), None).map_err(refused)?;
@@ -189,9 +189,15 @@ fn kind_name(kind: ReportKind) -> &'static str {
     }
 }
 
-pub(super) fn component(dir: &Path) -> Result<PathBuf, Failure> {
+pub(super) fn component(dir: &Path, streams: &mut Streams<'_>) -> Result<PathBuf, Failure> {
+    if layout::is_layout(dir) {
+        return layout::component(dir, streams);
+    }
     if !dir.join("Cargo.toml").is_file() {
-        return Err(Failure::usage(format!("{} is no codec crate: it has no Cargo.toml", dir.display())));
+        return Err(Failure::usage(format!(
+            "{} is no codec crate: it has no Cargo.toml, and no layout.json either",
+            dir.display()
+        )));
     }
     build_component(dir, &target_dir(dir))
         .map_err(|error| Failure::failed(format!("{} does not build", dir.display())).because(error))

@@ -13,7 +13,7 @@ use serde_json::{Map, Value, json};
 
 use super::args::TestArgs;
 use super::plugin::{Bench, target_dir};
-use super::{Exit, Failure, Streams};
+use super::{Exit, Failure, Streams, layout};
 use crate::admission::Runner;
 use crate::codec::Host;
 use crate::config::Config;
@@ -33,7 +33,7 @@ const SHOWN: usize = 8;
 const TEXT: u32 = 64;
 
 pub(super) fn test(args: &TestArgs, streams: &mut Streams<'_>) -> Result<Exit, Failure> {
-    if !args.component_only {
+    if !args.component_only && !layout::is_layout(&args.dir) {
         native(&args.dir, streams)?;
     }
     let bench = Bench::new(&args.dir, streams)?;

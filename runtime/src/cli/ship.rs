@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::args::{GatewayArgs, PromoteArgs, PushArgs, RollbackArgs, VersionsArgs};
 use super::remote::{Remote, at, list, query, text};
-use super::{Exit, Failure, Streams, plugin, profile};
+use super::{Exit, Failure, Streams, layout, plugin, profile};
 use crate::codec::{Codec, Host};
 use crate::config::Config;
 use crate::package::{Manifest, Package, Parts, Wishes};
@@ -130,10 +130,10 @@ fn load(path: &Path, streams: &mut Streams<'_>) -> Result<Freight, Failure> {
     Ok(if file.starts_with(b"PK") { Freight::Package(file) } else { Freight::Component(file) })
 }
 
-/// The package of a codec crate: component, profile, vectors, and `codec.toml`, which is written from the others where there is
+/// The package of a codec crate or a layout: component, profile, vectors, the layout, and `codec.toml`, which is written from the others where there is
 /// none.
 pub(super) fn pack(dir: &Path, streams: &mut Streams<'_>) -> Result<Vec<u8>, Failure> {
-    let built = plugin::component(dir)?;
+    let built = plugin::component(dir, streams)?;
     let component = fs::read(&built).map_err(|error| Failure::unreadable(&built, error))?;
     let read = |path: &Path| fs::read_to_string(path).map_err(|error| Failure::unreadable(path, error));
     let (profile, manifest) = (profile::load(&dir.join("profile.json"), streams)?, dir.join("codec.toml"));
@@ -158,7 +158,7 @@ pub(super) fn pack(dir: &Path, streams: &mut Streams<'_>) -> Result<Vec<u8>, Fai
             }
         }
     }
-    let parts = Parts { manifest, component, profile: read(&dir.join("profile.json"))?, vectors, layout: None };
+    let parts = Parts { manifest, component, profile: read(&dir.join("profile.json"))?, vectors, layout: layout::text(dir)? };
     let package = Package::new(parts).map_err(|mistakes| {
         let told: String = mistakes.iter().map(|mistake| format!("\n{}", profile::shown(mistake))).collect();
         Failure::failed(format!("{} cannot be packed:{told}", dir.display()))

@@ -48,44 +48,44 @@ pub enum Severity {
 
 /// A place in a file: the file's name and a JSON pointer (RFC 6901).
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct At {
-    pub(super) file: String,
-    pub(super) pointer: String,
+pub(crate) struct At {
+    pub(crate) file: String,
+    pub(crate) pointer: String,
 }
 
 impl At {
-    pub(super) fn file(file: &str) -> Self {
+    pub(crate) fn file(file: &str) -> Self {
         Self { file: file.to_owned(), pointer: String::new() }
     }
 
-    pub(super) fn key(&self, key: &str) -> Self {
+    pub(crate) fn key(&self, key: &str) -> Self {
         let mut place = self.clone();
         place.pointer.push('/');
         place.pointer.push_str(&key.replace('~', "~0").replace('/', "~1"));
         place
     }
 
-    pub(super) fn item(&self, index: usize) -> Self {
+    pub(crate) fn item(&self, index: usize) -> Self {
         self.key(&index.to_string())
     }
 }
 
 /// All mistakes found so far, in the order in which they were found, each told once.
 #[derive(Debug, Default)]
-pub(super) struct Findings {
+pub(crate) struct Findings {
     list: Vec<Mistake>,
 }
 
 impl Findings {
-    pub(super) fn error(&mut self, at: &At, code: &'static str, reason: impl Into<String>, fix: impl Into<String>) {
+    pub(crate) fn error(&mut self, at: &At, code: &'static str, reason: impl Into<String>, fix: impl Into<String>) {
         self.add(Severity::Error, at, code, reason, fix);
     }
 
-    pub(super) fn warning(&mut self, at: &At, code: &'static str, reason: impl Into<String>, fix: impl Into<String>) {
+    pub(crate) fn warning(&mut self, at: &At, code: &'static str, reason: impl Into<String>, fix: impl Into<String>) {
         self.add(Severity::Warning, at, code, reason, fix);
     }
 
-    pub(super) fn add(
+    pub(crate) fn add(
         &mut self,
         severity: Severity,
         at: &At,
@@ -97,28 +97,28 @@ impl Findings {
         self.push(Mistake { file, pointer, severity, code, reason: reason.into(), fix: fix.into() });
     }
 
-    pub(super) fn push(&mut self, mistake: Mistake) {
+    pub(crate) fn push(&mut self, mistake: Mistake) {
         if !self.list.contains(&mistake) {
             self.list.push(mistake);
         }
     }
 
-    pub(super) fn has_errors(&self) -> bool {
+    pub(crate) fn has_errors(&self) -> bool {
         self.list.iter().any(|mistake| mistake.severity == Severity::Error)
     }
 
     /// The warnings if there is no error, else everything.
-    pub(super) fn verdict(self) -> Result<Vec<Mistake>, Vec<Mistake>> {
+    pub(crate) fn verdict(self) -> Result<Vec<Mistake>, Vec<Mistake>> {
         if self.has_errors() { Err(self.list) } else { Ok(self.list) }
     }
 
-    pub(super) fn into_list(self) -> Vec<Mistake> {
+    pub(crate) fn into_list(self) -> Vec<Mistake> {
         self.list
     }
 }
 
 /// The text in back quotes, cut if it is long, control characters escaped: for reasons.
-pub(super) fn quote(text: &str) -> String {
+pub(crate) fn quote(text: &str) -> String {
     let plain = |c: char| if c.is_control() { c.escape_default().to_string() } else { c.to_string() };
     let mut shown: String = text.chars().take(80).map(plain).collect();
     if text.chars().nth(80).is_some() {
@@ -269,6 +269,80 @@ codes! {
     PARAMETER_LIMIT = "E2407",
     /// A parameter that the active codec cannot encode.
     PARAMETER_NOT_ENCODED = "E2408",
+    /// Two messages with one name.
+    DUPLICATE_MESSAGE = "E2501",
+    /// Two fields of a message with one name.
+    DUPLICATE_FIELD = "E2502",
+    /// A service that the profile lacks, or none named.
+    LAYOUT_SERVICE = "E2503",
+    /// A value that the profile lacks.
+    LAYOUT_VALUE = "E2504",
+    /// A command that the profile lacks, or none named.
+    LAYOUT_COMMAND = "E2505",
+    /// A field that cannot have the profile's type.
+    LAYOUT_TYPE = "E2506",
+    /// A key that the type does not have.
+    LAYOUT_KEY = "E2507",
+    /// A length that is missing or cannot be.
+    LAYOUT_LENGTH = "E2508",
+    /// A default that is not hexadecimal.
+    DEFAULT_NOT_HEX = "E2509",
+    /// A default that does not fit its field.
+    DEFAULT_LENGTH = "E2510",
+    /// Two fields share bytes.
+    OFFSET_OVERLAP = "E2511",
+    /// An offset that contradicts the length.
+    OFFSET_CONTRADICTS = "E2512",
+    /// An offset after a field of variable length.
+    OFFSET_UNKNOWN = "E2513",
+    /// A length field that is missing or no unsigned integer.
+    LENGTH_FIELD = "E2514",
+    /// A length field after its value.
+    LENGTH_FIELD_AFTER = "E2515",
+    /// A length field of two values.
+    LENGTH_FIELD_TWICE = "E2516",
+    /// A messageId that is no integer or has no default.
+    MESSAGE_ID_TYPE = "E2517",
+    /// Two messages of one direction with one messageId.
+    MESSAGE_ID_DUPLICATE = "E2518",
+    /// A messageId at another position.
+    MESSAGE_ID_POSITION = "E2519",
+    /// Messages that cannot be told apart.
+    AMBIGUOUS_MESSAGES = "E2520",
+    /// A command with a response lacks a mid.
+    MID_MISSING = "E2521",
+    /// A mid at another position in the response.
+    MID_POSITION = "E2522",
+    /// A mid that has not two bytes.
+    MID_TYPE = "E2523",
+    /// A role that this kind of message does not have.
+    ROLE_MISPLACED = "E2524",
+    /// A role twice in one message.
+    ROLE_TWICE = "E2525",
+    /// A field after an optional one that is not optional.
+    OPTIONAL_ORDER = "E2526",
+    /// A list of words that cannot be.
+    BAD_WORDS = "E2527",
+    /// A scale that cannot be.
+    BAD_SCALE = "E2528",
+    /// An answer where none can be.
+    ANSWER_MISPLACED = "E2529",
+    /// An echo of a field that cannot be found.
+    ECHO_UNKNOWN = "E2530",
+    /// Two messages for one command.
+    COMMAND_TWICE = "E2531",
+    /// A response to a command without a message.
+    RESPONSE_WITHOUT_COMMAND = "E2532",
+    /// A value twice in one message.
+    VALUE_TWICE = "E2533",
+    /// A value in two types.
+    VALUE_TYPES_DIFFER = "E2534",
+    /// The layout does not fit the interpreter.
+    LAYOUT_TOO_LARGE = "E2535",
+    /// The interpreter does not take it.
+    LAYOUT_NOT_INTERPRETED = "E2536",
+    /// A response that cannot fail.
+    NO_ERRCODE = "E2537",
     /// A command that the active codec does not know.
     COMMAND_NOT_ENCODED = "E2901",
 }

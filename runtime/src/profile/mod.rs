@@ -34,3 +34,8 @@ pub use huawei::{Imported, MAX_PACKAGE_BYTES, Strictness, import_huawei};
 pub use mistake::{Mistake, Severity, code};
 pub use plan::Plan;
 pub use structure::{MAX_DOCUMENT_BYTES, SCHEMA};
+
+/// For other documents that are told of in the same way.
+pub(crate) use mistake::{At, Findings, quote};
+pub(crate) use structure::{DocumentSchema, read_json};
+pub(crate) use suggest::advice;

@@ -18,17 +18,37 @@ pub const SCHEMA: &str = include_str!("../../../profiles/schema.json");
 /// Most bytes of a profile document.
 pub const MAX_DOCUMENT_BYTES: usize = 1 << 20;
 
-struct Structure {
+/// A JSON Schema whose titles and descriptions explain what a document lacks.
+pub(crate) struct DocumentSchema {
     schema: Json,
     validator: Validator,
 }
 
+impl DocumentSchema {
+    /// Why not, in words: for schemas that are part of this program.
+    pub(crate) fn compile(text: &str) -> Result<Self, String> {
+        let schema: Json = serde_json::from_str(text).map_err(|error| error.to_string())?;
+        let validator = value_validator(&schema)?;
+        Ok(Self { schema, validator })
+    }
+
+    /// Holds a value against it; every deviation is told with place, reason and fix.
+    pub(crate) fn examine(schema: &Result<Self, String>, at: &At, value: &Json, findings: &mut Findings) {
+        match schema {
+            Ok(Self { schema, validator }) => {
+                for error in validator.iter_errors(value) {
+                    explain(&error, schema, at, findings);
+                }
+            }
+            Err(error) => {
+                findings.error(at, code::STRUCTURE, format!("the built-in schema is broken: {error}"), "report this bug")
+            }
+        }
+    }
+}
+
 // A constant that is computed: compiling it costs a millisecond, and a gateway reads a thousand profiles when it starts.
-static STRUCTURE: LazyLock<Result<Structure, String>> = LazyLock::new(|| {
-    let schema: Json = serde_json::from_str(SCHEMA).map_err(|error| error.to_string())?;
-    let validator = value_validator(&schema)?;
-    Ok(Structure { schema, validator })
-});
+static STRUCTURE: LazyLock<Result<DocumentSchema, String>> = LazyLock::new(|| DocumentSchema::compile(SCHEMA));
 
 /// Compiles a JSON Schema that needs nothing from outside and whose patterns run in linear time.
 pub(super) fn value_validator(schema: &Json) -> Result<Validator, String> {
@@ -41,7 +61,7 @@ pub(super) fn value_validator(schema: &Json) -> Result<Validator, String> {
 }
 
 /// Reads JSON text. A mistake names line, column and what stands there.
-pub(super) fn read_json(at: &At, bytes: &[u8], findings: &mut Findings) -> Option<Json> {
+pub(crate) fn read_json(at: &At, bytes: &[u8], findings: &mut Findings) -> Option<Json> {
     if bytes.len() > MAX_DOCUMENT_BYTES {
         let reason = format!("the file has {} bytes; a profile has at most {MAX_DOCUMENT_BYTES}", bytes.len());
         findings.error(at, code::TOO_BIG, reason, "make the descriptions shorter, or check that it is the right file");
@@ -98,14 +118,7 @@ fn advice_for_syntax(what: &str, near: &str) -> &'static str {
 
 /// Holds a value against `profiles/schema.json`.
 pub(super) fn examine(at: &At, value: &Json, findings: &mut Findings) {
-    match &*STRUCTURE {
-        Ok(structure) => {
-            for error in structure.validator.iter_errors(value) {
-                explain(&error, &structure.schema, at, findings);
-            }
-        }
-        Err(error) => findings.error(at, code::STRUCTURE, format!("the built-in schema is broken: {error}"), "report this bug"),
-    }
+    DocumentSchema::examine(&STRUCTURE, at, value, findings);
 }
 
 fn explain(error: &ValidationError<'_>, schema: &Json, root: &At, findings: &mut Findings) {
@@ -135,7 +148,7 @@ fn explain(error: &ValidationError<'_>, schema: &Json, root: &At, findings: &mut
             let reason = format!("{} is not possible here", shown(error.instance()));
             let options: Vec<&str> = options.as_array().into_iter().flatten().filter_map(Json::as_str).collect();
             let given = error.instance().as_str().unwrap_or_default();
-            let fix = alias(given).filter(|word| options.contains(word));
+            let fix = aliases(given).iter().find(|word| options.contains(word));
             let fix = fix.map_or_else(|| suggest::advice(given, &options), |word| format!("did you mean `{word}`?"));
             findings.error(&at, code::NOT_ALLOWED, reason, fix);
         }
@@ -198,18 +211,35 @@ pub(super) fn shown(value: &Json) -> String {
     }
 }
 
+/// Type words of other formats: what they are called in a profile, what in a layout.
+fn aliases(word: &str) -> &'static [&'static str] {
+    match word.to_ascii_lowercase().as_str() {
+        "float" | "float32" | "f32" | "real" => &["decimal", "float"],
+        "double" | "float64" | "f64" | "number" | "decimal" => &["decimal", "double"],
+        "integer" | "int" | "int32" | "i32" => &["int", "int32s"],
+        "int8" | "i8" => &["int", "int8s"],
+        "int16" | "short" | "i16" => &["int", "int16s"],
+        "uint8" | "byte" | "u8" => &["int", "int8u"],
+        "uint16" | "u16" | "word" => &["int", "int16u"],
+        "uint32" | "u32" | "dword" => &["int", "int32u"],
+        "int64" | "i64" | "long" => &["long", "int64s"],
+        "uint64" | "u64" => &["long", "int64u"],
+        "bool" | "boolean" => &["boolean", "bool"],
+        "text" | "str" | "char" | "ascii" => &["string"],
+        "varchar" => &["string", "varstring"],
+        "datetime" | "date" | "time" | "timestamp" => &["dateTime", "unix"],
+        "json" | "object" | "jsonobject" => &["jsonObject"],
+        "string list" | "stringlist" => &["stringList"],
+        "array" => &["stringList"],
+        "binary" | "raw" | "bytes" => &["bytes", "array"],
+        "crc" | "crc16" | "checksum" => &["check"],
+        "fill" | "reserved" | "skip" => &["padding"],
+        "constant" | "fixed" | "hex" => &["const"],
+        _ => &[],
+    }
+}
+
 /// Type words of other formats.
 pub(super) fn alias(word: &str) -> Option<&'static str> {
-    Some(match word.to_ascii_lowercase().as_str() {
-        "double" | "float" | "number" | "real" => "decimal",
-        "integer" | "int8" | "int16" | "int32" | "uint8" | "uint16" | "uint32" | "short" | "byte" => "int",
-        "int64" | "uint64" => "long",
-        "bool" => "boolean",
-        "text" | "str" | "varchar" => "string",
-        "datetime" | "date" | "time" | "timestamp" => "dateTime",
-        "json" | "object" | "jsonobject" => "jsonObject",
-        "string list" | "stringlist" | "array" => "stringList",
-        "binary" | "raw" => "bytes",
-        _ => return None,
-    })
+    aliases(word).first().copied()
 }

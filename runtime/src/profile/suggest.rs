@@ -25,7 +25,7 @@ pub(super) fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a s
 }
 
 /// "write `x`", or the names that there are.
-pub(super) fn advice(name: &str, candidates: &[&str]) -> String {
+pub(crate) fn advice(name: &str, candidates: &[&str]) -> String {
     if let Some(candidate) = nearest(name, candidates.iter().copied()) {
         return format!("did you mean `{candidate}`?");
     }

@@ -8,8 +8,10 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::model::{Endpoint, PowerMode};
 
+mod layout;
 mod plugin;
 
+pub(super) use layout::{LayoutArgs, LayoutBuildArgs, LayoutCommand, LayoutExplainArgs};
 pub(super) use plugin::{
     BenchArgs, BuildArgs, CheckPluginArgs, InspectArgs, KeygenArgs, NewArgs, PluginCommand, PromoteArgs, PushArgs, RollbackArgs,
     RunArgs, SignArgs, TestArgs, TrustArgs, VerifyArgs, VersionsArgs,

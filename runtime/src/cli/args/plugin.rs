@@ -4,12 +4,15 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
-use super::{Bytes, GatewayArgs, bytes, json};
+use super::{Bytes, GatewayArgs, LayoutCommand, bytes, json};
 
 #[derive(Debug, Subcommand)]
 pub(in crate::cli) enum PluginCommand {
     /// Make a codec crate that compiles, with a profile and one vector that passes.
     New(NewArgs),
+    /// Codecs without code: check, build and explain a layout.
+    #[command(subcommand)]
+    Layout(LayoutCommand),
     /// Build the codec crate in DIR into a component.
     Build(BuildArgs),
     /// Put a codec through the admission of the gateway: a package, or a folder that is built and packed first.
@@ -40,7 +43,7 @@ pub(in crate::cli) enum PluginCommand {
 
 #[derive(Debug, Args)]
 pub(in crate::cli) struct PushArgs {
-    /// Folder of a codec crate, or a file to deliver.
+    /// Folder of a codec crate or a layout, or a file to deliver.
     #[arg(value_name = "DIR|FILE")]
     pub(in crate::cli) path: PathBuf,
     #[command(flatten)]
@@ -119,7 +122,7 @@ pub(in crate::cli) struct NewArgs {
 
 #[derive(Debug, Args)]
 pub(in crate::cli) struct BuildArgs {
-    /// Folder of the codec crate.
+    /// Folder of the codec crate, or of a layout.
     pub(in crate::cli) dir: PathBuf,
     /// Copy the component here.
     #[arg(short, long, value_name = "FILE")]
@@ -139,7 +142,7 @@ pub(in crate::cli) struct TrustArgs {
 
 #[derive(Debug, Args)]
 pub(in crate::cli) struct CheckPluginArgs {
-    /// A package, or the folder of a codec crate.
+    /// A package, or the folder of a codec crate or a layout.
     #[arg(value_name = "DIR|FILE")]
     pub(in crate::cli) path: PathBuf,
     #[command(flatten)]
@@ -154,7 +157,7 @@ pub(in crate::cli) struct CheckPluginArgs {
 
 #[derive(Debug, Args)]
 pub(in crate::cli) struct InspectArgs {
-    /// A package, or the folder of a codec crate.
+    /// A package, or the folder of a codec crate or a layout.
     #[arg(value_name = "DIR|FILE")]
     pub(in crate::cli) path: PathBuf,
 }
@@ -187,7 +190,7 @@ pub(in crate::cli) struct VerifyArgs {
 
 #[derive(Debug, Args)]
 pub(in crate::cli) struct TestArgs {
-    /// Folder of the codec crate.
+    /// Folder of the codec crate, or of a layout.
     pub(in crate::cli) dir: PathBuf,
     /// Leave the crate's native tests out.
     #[arg(long)]
@@ -196,7 +199,7 @@ pub(in crate::cli) struct TestArgs {
 
 #[derive(Debug, Args)]
 pub(in crate::cli) struct BenchArgs {
-    /// Folder of the codec crate.
+    /// Folder of the codec crate, or of a layout.
     pub(in crate::cli) dir: PathBuf,
     /// Calls of each vector.
     #[arg(long, value_name = "N", default_value_t = 5_000, value_parser = clap::value_parser!(u32).range(100..=10_000_000))]
@@ -206,7 +209,7 @@ pub(in crate::cli) struct BenchArgs {
 #[derive(Debug, Args)]
 #[command(group = clap::ArgGroup::new("what").required(true).args(["hex", "command"]))]
 pub(in crate::cli) struct RunArgs {
-    /// Folder of the codec crate.
+    /// Folder of the codec crate, or of a layout.
     pub(in crate::cli) dir: PathBuf,
     /// Payload to decode.
     #[arg(long, value_name = "HEX", value_parser = bytes)]

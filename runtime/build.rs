@@ -1,0 +1,65 @@
+//! Makes the interpreter of layouts (`plugins/layout`) for `crate::layout`, which carries its bytes: a nested cargo with a target
+//! folder of its own, the same that `codecgate plugin build` runs.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+#[path = "src/cli/build/cargo.rs"]
+mod cargo;
+
+use cargo::{COMPONENT_LINKER, TARGET, library, release_build, tool};
+
+/// All that the interpreter is made of. Other members of the workspace change more often.
+const MADE_OF: [&str; 7] = [
+    "plugins/layout",
+    "plugin-sdk/src",
+    "plugin-sdk/Cargo.toml",
+    "plugin-sdk/derive/src",
+    "plugin-sdk/derive/Cargo.toml",
+    "wit/v1",
+    "runtime/src/cli/build/cargo.rs",
+];
+
+fn main() {
+    if let Err(why) = interpreter() {
+        println!(
+            "cargo::error=the interpreter of layouts (plugins/layout) cannot be built: {}",
+            why.replace('\n', "\ncargo::error=")
+        );
+    }
+}
+
+fn interpreter() -> Result<(), String> {
+    let own = PathBuf::from(std::env::var_os("CARGO_MANIFEST_DIR").ok_or("cargo names no folder")?);
+    let root = own.parent().ok_or("the package lies in no workspace")?;
+    let out = PathBuf::from(std::env::var_os("OUT_DIR").ok_or("cargo names no folder for what is made")?);
+    for part in MADE_OF {
+        println!("cargo::rerun-if-changed={}", root.join(part).display());
+    }
+    has_target(root)?;
+    let (dir, target_dir) = (root.join("plugins/layout"), out.join("interpreter"));
+    let built = release_build(&dir.join("Cargo.toml"), root, &target_dir, COMPONENT_LINKER).output();
+    let built = built.map_err(|error| format!("cargo does not start: {error}"))?;
+    if !built.status.success() {
+        return Err(String::from_utf8_lossy(&built.stderr).into_owned());
+    }
+    let made = target_dir.join(TARGET).join("release/layout.wasm");
+    let component = std::fs::read(&made).map_err(|error| format!("{}: {error}", made.display()))?;
+    if !component.starts_with(b"\0asm\x0d\0\x01\0") {
+        return Err(format!("{} is no component: the linker {COMPONENT_LINKER} of this Rust makes none", made.display()));
+    }
+    let (path, known) = (out.join("interpreter.wasm"), std::fs::read(out.join("interpreter.wasm")).unwrap_or_default());
+    if known != component {
+        std::fs::write(&path, component).map_err(|error| format!("{}: {error}", path.display()))?;
+    }
+    Ok(())
+}
+
+fn has_target(root: &Path) -> Result<(), String> {
+    let asked = Command::new(tool("RUSTC", "rustc")).current_dir(root).args(["--print", "sysroot"]).output();
+    let asked = asked.map_err(|error| format!("rustc does not start: {error}"))?;
+    if library(&String::from_utf8_lossy(&asked.stdout)).is_dir() {
+        return Ok(());
+    }
+    Err(format!("the Rust target {TARGET} is not installed: run `rustup target add {TARGET}`"))
+}
