@@ -38,7 +38,9 @@ fn interpreter() -> Result<(), String> {
     }
     has_target(root)?;
     let (dir, target_dir) = (root.join("plugins/layout"), out.join("interpreter"));
-    let built = release_build(&dir.join("Cargo.toml"), root, &target_dir, COMPONENT_LINKER).output();
+    // Without names: they would be a ninth of it, and an interpreter that cannot trap has no use for them.
+    let mut cargo = release_build(&dir.join("Cargo.toml"), root, &target_dir, COMPONENT_LINKER);
+    let built = cargo.env("CARGO_PROFILE_RELEASE_STRIP", "symbols").output();
     let built = built.map_err(|error| format!("cargo does not start: {error}"))?;
     if !built.status.success() {
         return Err(String::from_utf8_lossy(&built.stderr).into_owned());

@@ -2,7 +2,8 @@
 //!
 //! `cargo bench --bench decode [-- --quick | --steady]` prints medians of interleaved rounds: a busy moment of the machine
 //! then hits all rows. The codec is `six-values` beside this file: a 20-byte frame, its CRC, six typed values. What a call
-//! costs whatever the codec does, and how a runaway ends, is shown with `tests/hostile-codec`.
+//! costs whatever the codec does, and how a runaway ends, is shown with `tests/hostile-codec`. The same frame is also read by a
+//! layout; only the day comes as a number there.
 #![expect(clippy::expect_used, clippy::disallowed_methods, reason = "a bench reads the clock and stops at any surprise")]
 
 use std::collections::BTreeMap;
@@ -13,7 +14,9 @@ use std::time::{Duration, Instant};
 
 use codecgate::cli::build::build_component;
 use codecgate::codec::{CallError, DeviceCard, Host, Instances, Isolation, Limits};
+use codecgate::layout::CheckedLayout;
 use codecgate::model::{Endpoint, Origin};
+use codecgate::profile::Profile;
 use codecgate_sdk::crc::MODBUS;
 use six_values::SixValues;
 
@@ -69,10 +72,14 @@ fn main() {
     let folder = tempfile::tempdir().expect("a folder");
     let component = build("benches/six-values");
     let hostile = build("../tests/hostile-codec");
+    let profile = Profile::parse("profile.json", PROFILE).expect("a good profile");
+    let layout = CheckedLayout::parse("layout.json", LAYOUT, &profile).expect("a good layout");
+    let patched = layout.component().expect("it fits");
 
     let host = Host::new(Limits::default(), Some(folder.path())).expect("a host");
     let codec = host.load(&component).expect("the codec is admitted");
     let hostile = host.load(&hostile).expect("the guest is admitted");
+    let drawn = host.load(&patched).expect("the layout is admitted");
     let mut reused = Instances::new(Arc::clone(&host));
     let fresh_host = Host::new(Limits { isolation: Isolation::Fresh, ..Limits::default() }, None).expect("a host");
     let fresh_codec = fresh_host.load(&component).expect("the codec is admitted");
@@ -87,6 +94,9 @@ fn main() {
     let expected = native(&payload).expect("the frame is good");
     let sandboxed = reused.decode(&codec, &card, &payload, &origin).expect("the frame is good");
     assert_eq!(format!("{sandboxed:?}"), format!("{expected:?}"), "both worlds say the same");
+    let told = format!("{:?}", reused.decode(&drawn, &card, &payload, &origin).expect("the frame is good"));
+    let expected = format!("{expected:?}").replace("Timestamp(1699920000000)", "Integer(19675)");
+    assert_eq!(told, expected, "a layout says the same");
 
     if std::env::args().any(|argument| argument == "--steady") {
         // Nothing but the call, for a profiler.
@@ -95,6 +105,8 @@ fn main() {
     }
     let mut plain = Row::new("native: six values, owned", Unit::Nanoseconds, calls);
     let mut sandbox = Row::new("component: six values", Unit::Nanoseconds, calls);
+    let mut by_layout = Row::new("component: six values by a layout", Unit::Nanoseconds, calls);
+    let mut patch = Row::new("layout written into the interpreter", Unit::Nanoseconds, calls / 200);
     let mut nothing = Row::new("component: no value (the call itself)", Unit::Nanoseconds, calls);
     let mut pristine = Row::new("pristine instance + six values", Unit::Nanoseconds, calls / 20);
     let mut cached = Row::new("load from the cache, describe included", Unit::Milliseconds, 5);
@@ -103,6 +115,8 @@ fn main() {
     for _ in 0..rounds {
         plain.round(|| drop(black_box(native(black_box(&payload)))));
         sandbox.round(|| drop(black_box(reused.decode(&codec, &card, black_box(&payload), &origin))));
+        by_layout.round(|| drop(black_box(reused.decode(&drawn, &card, black_box(&payload), &origin))));
+        patch.round(|| drop(black_box(layout.component())));
         nothing.round(|| drop(black_box(reused.decode(&hostile, &card, NOTHING, &origin))));
         pristine.round(|| drop(black_box(fresh.decode(&fresh_codec, &card, black_box(&payload), &origin))));
         cached.round(|| drop(black_box(host.load(&component))));
@@ -113,11 +127,28 @@ fn main() {
         });
     }
 
-    println!("decode, {} bytes, {rounds} rounds; component {} bytes", payload.len(), component.len());
-    let rows = [&plain, &sandbox, &nothing, &pristine, &cached, &compile, &runaway];
+    println!(
+        "decode, {} bytes, {rounds} rounds; component {} bytes, of a layout {}",
+        payload.len(),
+        component.len(),
+        patched.len()
+    );
+    let rows = [&plain, &sandbox, &by_layout, &patch, &nothing, &pristine, &cached, &compile, &runaway];
     rows.iter().for_each(|row| row.print());
     println!("{:<44}{:>12.2}", "component / native", sandbox.median() / plain.median());
+    println!("{:<44}{:>12.2}", "layout / component", by_layout.median() / sandbox.median());
 }
+
+const PROFILE: &str = r#"{"manufacturerId": "A", "model": "M", "deviceType": "D", "services": [{"serviceId": "Meter", "properties": [
+  {"name": "volume", "type": "long"}, {"name": "flow", "type": "decimal"}, {"name": "temperature", "type": "decimal"},
+  {"name": "battery", "type": "int"}, {"name": "valveOpen", "type": "boolean"}, {"name": "day", "type": "int"}]}]}"#;
+
+const LAYOUT: &str = r#"{"version": "1.0.0", "lengths": "strict", "messages": [{"name": "m", "kind": "report", "service": "Meter", "fields": [
+  {"name": "start", "type": "const", "default": "0001"}, {"name": "volume", "type": "int32u"},
+  {"name": "flow", "type": "int32s", "scale": 0.01}, {"name": "temperature", "type": "int16s", "scale": 0.1},
+  {"name": "battery", "type": "int16u"}, {"name": "valveOpen", "type": "bool"}, {"name": "day", "type": "int16u"},
+  {"name": "spare", "type": "padding", "length": 1},
+  {"name": "crc", "type": "check", "algorithm": "crc16-modbus", "byteOrder": "little"}]}]}"#;
 
 /// Builds a codec as authors do; `dir` is relative to this package.
 fn build(dir: &str) -> Vec<u8> {

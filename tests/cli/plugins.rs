@@ -133,3 +133,45 @@ fn codes_are_explained() {
     let all = codecgate(".", ["explain"]);
     assert!(all.out.lines().filter(|line| line.starts_with('E')).count() > 40, "{}", all.out);
 }
+
+/// A codec without code goes all the ways of one with code: checked, explained, proven, packed with its source, admitted.
+#[test]
+fn a_layout_is_checked_explained_proven_and_packed() {
+    let street = "plugins/layouts/street-light";
+    let checked = codecgate(".", ["plugin", "layout", "check", street]);
+    assert_eq!((checked.code, checked.out.trim()), (Some(0), "plugins/layouts/street-light/layout.json: ok"), "{checked:?}");
+    let explained = codecgate(".", ["plugin", "layout", "explain", street]);
+    assert_eq!(explained.code, Some(0), "{explained:?}");
+    for line in
+        ["led (command, down)", "OFFSET  LENGTH  FIELD      TYPE", "3-6     3       led        string", "frame: 030001414141"]
+    {
+        assert!(explained.out.contains(line), "{line} is not in\n{}", explained.out);
+    }
+    let tested = codecgate(".", ["plugin", "test", street]);
+    assert_eq!(tested.code, Some(0), "{tested:?}");
+    assert!(tested.out.contains("8 passed, 0 failed; 0 broken; component "), "{}", tested.out);
+    let ran = codecgate(".", ["plugin", "run", street, "--command", "SET_LED", "--params", r#"{"led": "ON"}"#, "--mid", "7"]);
+    assert!(ran.out.contains("0300074f4e20"), "{ran:?}");
+
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let (package, component) = (at("light.codec"), at("light.wasm"));
+    let built = codecgate(".", ["plugin", "layout", "build", street, "-o", &component, "--package", &package]);
+    assert_eq!(built.code, Some(0), "{built:?}");
+    let admitted = codecgate(".", ["plugin", "check", &package]);
+    assert!(admitted.code == Some(0) && admitted.out.contains("ok      determinism"), "{admitted:?}");
+    assert!(codecgate(".", ["plugin", "inspect", &package]).out.contains("layout.json"), "the source travels along");
+    let again = codecgate(".", ["plugin", "layout", "explain", &package]);
+    assert_eq!((again.code, &again.out), (Some(0), &explained.out), "and can be read out of it");
+
+    let broken = folder.path().join("layout.json");
+    std::fs::write(
+        &broken,
+        r#"{"version": "1", "messages": [{"name": "m", "kind": "report", "service": "Lihgt", "fields": []}]}"#,
+    )
+    .unwrap();
+    std::fs::copy(codecgate_tests::root().join(street).join("profile.json"), folder.path().join("profile.json")).unwrap();
+    let refused = codecgate(".", ["plugin", "layout", "check", broken.to_str().unwrap()]);
+    assert_eq!(refused.code, Some(1), "{refused:?}");
+    assert!(refused.out.contains("error[E2503]") && refused.out.contains("did you mean `Light`?"), "{}", refused.out);
+}

@@ -6,12 +6,15 @@ use std::time::{Duration, Instant};
 
 use codecgate::codec::Anatomy;
 use codecgate::config::Config;
+use codecgate::layout::CheckedLayout;
 use codecgate::lwm2m::{Server, ServerConfig};
 use codecgate::model::Timestamp;
 use codecgate::package::{Package, Parts};
 use codecgate::profile::{Profile, Strictness, import_huawei};
 use codecgate::vectors::mutate::Dice;
 use codecgate::{coap, package, vectors};
+use codecgate_sdk::layout::{from_bytes, to_bytes};
+use codecgate_sdk::wire::Downlink;
 
 /// Name, decoder.
 pub type Target = (&'static str, fn(&[u8]));
@@ -22,6 +25,8 @@ pub const TARGETS: &[Target] = &[
     ("config", config),
     ("datagrams", datagrams),
     ("huawei", huawei),
+    ("interpreter", interpreter),
+    ("layout", layout),
     ("manifest", manifest),
     ("package", package),
     ("profile", profile),
@@ -72,6 +77,36 @@ pub fn huawei(bytes: &[u8]) {
         if let Err(mistakes) = import_huawei("WaterMeter_Acme01_WM1.zip", bytes, strictness) {
             assert!(!mistakes.is_empty(), "refused without a word");
         }
+    }
+}
+
+/// A layout of ours, joined with a profile; what is taken is a component, and decodes whatever comes.
+///
+/// # Panics
+/// When what was taken cannot be written into the interpreter.
+pub fn layout(bytes: &[u8]) {
+    let profile = Profile::parse("profile.json", LAYOUT_PROFILE).expect("the profile is good");
+    match CheckedLayout::parse("layout.json", &String::from_utf8_lossy(bytes), &profile) {
+        Ok(layout) => {
+            assert!(layout.component().is_ok(), "what was measured fits");
+            drop(layout.layout().decode(bytes));
+        }
+        Err(mistakes) => assert!(!mistakes.is_empty(), "refused without a word"),
+    }
+}
+
+const LAYOUT_PROFILE: &str = include_str!("../../plugins/layouts/street-light/profile.json");
+
+/// The compact form of a layout, which says of itself what the rest is: what is read decodes whatever comes.
+pub fn interpreter(bytes: &[u8]) {
+    if let Ok(layout) = from_bytes(bytes) {
+        assert_eq!(from_bytes(&to_bytes(&layout)).as_ref(), Ok(&layout), "there is one way to write it");
+        for end in 0..bytes.len().min(64) {
+            drop(layout.decode(&bytes[..end]));
+        }
+        let ack = Downlink::ReportAck { uplink: bytes.to_vec(), errcode: 0, has_more: true };
+        drop(layout.encode(ack, 0));
+        drop(layout.encode(Downlink::Command { index: 0, mid: 1, has_more: false, fields: Vec::new() }, 0));
     }
 }
 
@@ -181,6 +216,8 @@ mod tests {
             "config" => vec![read(root().join("runtime/codecgate.example.toml"))],
             "datagrams" => vec![session()],
             "huawei" => [folder(&root().join("profiles/huawei"), "zip"), folder(&root().join("profiles/broken"), "zip")].concat(),
+            "interpreter" => vec![to_bytes(street_light().layout())],
+            "layout" => vec![read(root().join("plugins/layouts/street-light/layout.json"))],
             "manifest" => vec![MANIFEST.into()],
             "package" => vec![packed()],
             "profile" => vec![
@@ -194,6 +231,12 @@ mod tests {
                 .collect(),
             other => panic!("no samples for {other}"),
         }
+    }
+
+    fn street_light() -> CheckedLayout {
+        let text = fs::read_to_string(root().join("plugins/layouts/street-light/layout.json")).expect("a sample");
+        let profile = Profile::parse("profile.json", LAYOUT_PROFILE).expect("a good profile");
+        CheckedLayout::parse("layout.json", &text, &profile).expect("a good layout")
     }
 
     /// A device registers, reports, updates and leaves.

@@ -37,6 +37,7 @@ pub(super) fn marked(marks: &[Mark], payload: &[u8]) -> bool {
 
 /// What to say where no message fits: the place at which the message that fits best is left, and what stands there.
 #[cold]
+#[inline(never)]
 fn unknown<'l>(messages: impl Iterator<Item = &'l Message>, payload: &[u8]) -> Error {
     let missed = messages.filter_map(|message| message.marks.iter().find(|mark| !marked(std::slice::from_ref(mark), payload)));
     let first = missed.max_by_key(|mark| mark.offset);
@@ -338,6 +339,7 @@ impl<'a> Frame<'a> {
     }
 
     #[cold]
+    #[inline(never)]
     fn truncated(&self, field: &Field, wanted: usize) -> Error {
         let left = self.end.saturating_sub(self.at);
         let detail = format!("{} of {}: {wanted} bytes wanted, {left} left", field.name, self.message.name);
@@ -345,6 +347,7 @@ impl<'a> Frame<'a> {
     }
 
     #[cold]
+    #[inline(never)]
     fn refuse(&self, field: &Field, offset: usize, why: &str) -> Error {
         Error::new(ErrorKind::BadField, format!("{} of {}: {why}", field.name, self.message.name)).at(offset)
     }
