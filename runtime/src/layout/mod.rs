@@ -14,6 +14,8 @@ mod document;
 mod join;
 mod message;
 mod rows;
+#[cfg(test)]
+mod service_tables;
 mod shape;
 #[cfg(test)]
 mod tests;

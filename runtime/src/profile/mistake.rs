@@ -237,6 +237,22 @@ codes! {
     UNKNOWN_VENDOR_KEY = "E2226",
     /// A spelling that differs in a harmless way.
     LAX_SPELLING = "E2227",
+    /// Not a service table.
+    TABLE_FORM = "E2231",
+    /// No service id.
+    BAD_SERVICE_ID = "E2232",
+    /// A kind of service that does not exist.
+    UNKNOWN_KIND = "E2233",
+    /// A parameter that names no property.
+    UNKNOWN_PROPERTY = "E2234",
+    /// A length that the type cannot have.
+    PARAMETER_LENGTH = "E2235",
+    /// One service described in two ways.
+    SERVICE_CONTRADICTS = "E2236",
+    /// A response without, or with another's, command.
+    RESPONSE_OF_WHOM = "E2237",
+    /// Nothing says whose table it is.
+    NO_PRODUCT = "E2238",
     /// The codec reports a service that the profile lacks.
     CODEC_SERVICE = "E2301",
     /// The codec reports a property that the profile lacks.

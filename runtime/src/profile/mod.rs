@@ -5,12 +5,13 @@
 //!
 //! ```text
 //! text --structure--> JSON value --meaning--> Profile --join (codec's tables)--> Plan --> reports as JSON, parameters as fields
-//! zip  --huawei-----^
+//! zip  --huawei-----^   service table --ctwing--> Profile and the text of its layout
 //! ```
 
 mod check;
 mod checked;
 mod compare;
+mod ctwing;
 mod document;
 mod huawei;
 mod json_text;
@@ -29,6 +30,7 @@ mod tests;
 
 pub use checked::Profile;
 pub use compare::{Change, ChangeKind, Compatibility};
+pub use ctwing::{Identity, ThingModel, import_service_table, to_csv, to_json};
 pub use document::{CommandSpec, FieldSpec, FieldType, Layout, Service};
 pub use huawei::{Imported, MAX_PACKAGE_BYTES, Strictness, import_huawei};
 pub use mistake::{Mistake, Severity, code};
