@@ -11,6 +11,7 @@
 mod answer;
 mod directions;
 mod document;
+mod examples;
 mod join;
 mod message;
 mod rows;

@@ -137,7 +137,7 @@ fn told(field: &FieldDoc, place: &Placed) -> String {
 }
 
 /// Values that are easy to find again.
-fn sample(kind: &Kind, fields: &[Field]) -> Given<'static> {
+pub(super) fn sample(kind: &Kind, fields: &[Field]) -> Given<'static> {
     let count = match kind {
         Kind::Report { services } | Kind::Event { services } => services.len(),
         Kind::Response { .. } | Kind::Command { .. } => 1,

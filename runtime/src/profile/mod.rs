@@ -19,6 +19,7 @@ mod meaning;
 mod mistake;
 mod params;
 mod plan;
+mod skeleton;
 mod structure;
 mod suggest;
 mod write;
@@ -35,6 +36,7 @@ pub use document::{CommandSpec, FieldSpec, FieldType, Layout, Service};
 pub use huawei::{Imported, MAX_PACKAGE_BYTES, Strictness, import_huawei};
 pub use mistake::{Mistake, Severity, code};
 pub use plan::Plan;
+pub use skeleton::{layout_skeleton, rust_skeleton};
 pub use structure::{MAX_DOCUMENT_BYTES, SCHEMA};
 
 /// For other documents that are told of in the same way.
