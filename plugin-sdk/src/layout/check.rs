@@ -95,6 +95,7 @@ fn of_fields<'f>(fields: &'f [Field], tables: &[&[Column]]) -> Result<(), (&'f s
             }
         }
         let width_fits = match &field.shape {
+            Shape::Number { meaning: Meaning::Whole { factor: 0, .. }, .. } => false,
             Shape::Number { width, .. } => (1..=8).contains(width),
             Shape::Float { width, .. } => matches!(width, 4 | 8),
             Shape::Chunk { length: Length::Prefix { width, .. }, .. } => matches!(width, 1 | 2),
@@ -116,7 +117,7 @@ fn of_fields<'f>(fields: &'f [Field], tables: &[&[Column]]) -> Result<(), (&'f s
 fn carries(shape: &Shape, promised: ValueType) -> bool {
     let read = match shape {
         Shape::Number { meaning, .. } => match meaning {
-            Meaning::Integer => ValueType::Integer,
+            Meaning::Integer | Meaning::Whole { .. } => ValueType::Integer,
             Meaning::Flag => ValueType::Boolean,
             Meaning::Scaled(_) => ValueType::Number,
             Meaning::Choice(_) => ValueType::Text,

@@ -257,6 +257,13 @@ pub enum Meaning {
     Integer,
     /// 0 = false.
     Flag,
+    /// `(raw + shift) * factor`, a whole number.
+    Whole {
+        /// Value of one unit, not 0.
+        factor: i64,
+        /// Added to the raw number.
+        shift: i64,
+    },
     /// A decimal.
     Scaled(Scale),
     /// One of some texts.

@@ -213,6 +213,10 @@ impl<'a> Frame<'a> {
             Role::Value { part, index } => {
                 let value = match meaning {
                     Meaning::Integer => Value::Integer(raw),
+                    Meaning::Whole { factor, shift } => {
+                        let whole = raw.checked_add(*shift).and_then(|shifted| shifted.checked_mul(*factor));
+                        Value::Integer(whole.ok_or_else(|| self.refuse(field, start, "the number is beyond 64 bits"))?)
+                    }
                     Meaning::Flag => Value::Boolean(raw != 0),
                     Meaning::Scaled(scale) => Value::Number(scale.value(raw)),
                     Meaning::Choice(words) => match words.iter().find(|(number, _)| *number == raw) {
@@ -357,7 +361,14 @@ impl<'a> Frame<'a> {
 #[inline]
 fn integer(bytes: &[u8], signed: bool, little: bool) -> Option<i64> {
     let fold = |number: u64, byte: &u8| number << 8 | u64::from(*byte);
-    let number = if little { bytes.iter().rev().fold(0, fold) } else { bytes.iter().fold(0, fold) };
+    let number = match (bytes, little) {
+        // The usual widths without a loop.
+        ([byte], _) => u64::from(*byte),
+        ([a, b], false) => u16::from_be_bytes([*a, *b]).into(),
+        ([a, b, c, d], false) => u32::from_be_bytes([*a, *b, *c, *d]).into(),
+        (bytes, false) => bytes.iter().fold(0, fold),
+        (bytes, true) => bytes.iter().rev().fold(0, fold),
+    };
     if !signed {
         return i64::try_from(number).ok();
     }

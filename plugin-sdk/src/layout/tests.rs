@@ -218,6 +218,10 @@ fn any_field() -> impl Strategy<Value = (Shape, Value)> {
         let shape = Shape::Number { width: 2, signed: true, little, meaning: Meaning::Scaled(scale) };
         (shape, Value::Number(scale.value(raw.into())))
     });
+    let whole = (any::<i16>(), -500_i64..500, prop::sample::select(vec![-3_i64, 1, 10, 128])).prop_map(|(raw, shift, factor)| {
+        let shape = Shape::Number { width: 2, signed: true, little: false, meaning: Meaning::Whole { factor, shift } };
+        (shape, Value::Integer((i64::from(raw) + shift) * factor))
+    });
     let flag = any::<bool>().prop_map(|flag| {
         (Shape::Number { width: 1, signed: false, little: false, meaning: Meaning::Flag }, Value::Boolean(flag))
     });
@@ -254,7 +258,7 @@ fn any_field() -> impl Strategy<Value = (Shape, Value)> {
     let utf8 = ".{0,6}".prop_map(|letters| (chunk(Length::Prefix { width: 1, little: false }, Content::Utf8), text(&letters)));
     let digits = "[0-9]{8}".prop_map(|digits| (chunk(Length::Fixed(4), Content::Bcd), text(&digits)));
     prop_oneof![
-        4 => integer, 1 => scaled, 1 => flag, 1 => choice, 1 => time, 1 => bcd_time, 1 => float, 1 => double, 1 => prefixed,
+        4 => integer, 1 => whole, 1 => scaled, 1 => flag, 1 => choice, 1 => time, 1 => bcd_time, 1 => float, 1 => double, 1 => prefixed,
         1 => fixed, 1 => padded, 1 => utf8, 1 => digits
     ]
 }

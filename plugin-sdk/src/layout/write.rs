@@ -160,6 +160,12 @@ impl<'a> Frame<'a> {
                 let Some(value) = value(field, given) else { return Ok(None) };
                 match meaning {
                     Meaning::Integer => integer(field, &value)?,
+                    Meaning::Whole { factor, shift } => {
+                        let whole = integer(field, &value)?;
+                        let raw = whole.checked_div(*factor).and_then(|raw| raw.checked_sub(*shift));
+                        raw.filter(|_| whole.checked_rem(*factor) == Some(0))
+                            .ok_or_else(|| refuse(field, "no raw number for it"))?
+                    }
                     Meaning::Flag => match value {
                         Value::Boolean(flag) => flag.into(),
                         other => i64::from(integer(field, &other)? != 0),

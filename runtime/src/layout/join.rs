@@ -71,7 +71,7 @@ fn fractions(document: &Document) -> BTreeSet<(String, String)> {
     let mut found = BTreeSet::new();
     for message in document.messages.iter().flatten() {
         for field in message.fields.iter().flatten() {
-            if field.scale.is_some() || matches!(field.word.as_str(), "float" | "double") {
+            if field.scale.is_some() || field.add.is_some() || matches!(field.word.as_str(), "float" | "double") {
                 let service = field.service.clone().or_else(|| message.service.clone()).unwrap_or_default();
                 found.insert((service, target(field).to_owned()));
             }
@@ -260,7 +260,7 @@ impl<'d> Join<'d> {
                 if !taken.insert(name) {
                     twice(name, &spot, findings);
                 }
-                let fraction = written.scale.is_some();
+                let fraction = written.scale.is_some() || written.add.is_some();
                 let Some(value_type) = types::promised(written, place, spec, fraction, &spot, findings) else { continue };
                 let command = self.commands.get_mut(position)?;
                 let table = if down { &mut command.params } else { &mut command.response };

@@ -160,6 +160,7 @@ fn value(shape: &Shape) -> Value {
     match shape {
         Shape::Number { meaning, .. } => match meaning {
             Meaning::Integer => Value::Integer(1),
+            Meaning::Whole { factor, shift } => Value::Integer(factor.saturating_mul(shift.saturating_add(1))),
             Meaning::Flag => Value::Boolean(true),
             #[expect(clippy::cast_precision_loss, reason = "an example: the raw value is 1")]
             Meaning::Scaled(scale) => Value::Number(scale.factor() * (1 + scale.shift()) as f64),

@@ -222,7 +222,7 @@ fn unused_keys(field: &FieldDoc, at: &At, findings: &mut Findings) {
     let given = [
         ("length", field.length.is_some(), matches!(word, "string" | "array" | "bcd" | "padding" | "unix")),
         ("scale", field.scale.is_some(), integer),
-        ("add", field.add.is_some(), integer && field.scale.is_some()),
+        ("add", field.add.is_some(), integer),
         ("places", field.places.is_some(), matches!(word, "float" | "double")),
         ("values", field.values.is_some(), integer || word == "bool"),
         ("lengthField", field.length_field.is_some(), variable),
@@ -241,7 +241,6 @@ fn unused_keys(field: &FieldDoc, at: &At, findings: &mut Findings) {
         let reason = format!("type {word} has no `{key}`");
         let fix = match *key {
             "length" if integer => "remove it: the type says how many bytes it has",
-            "add" => "give it a `scale` too, 1 if there is none",
             "prefix" | "lengthField" | "difference" | "rest" => "take type varstring or variant, or remove it",
             _ => "remove it, or take another type",
         };

@@ -159,6 +159,9 @@ fn values_and_the_profile() {
         fields_refused(&json!([field(name, word)]), &[("E2506", "/messages/0/fields/0/type")]);
     }
     fields_refused(&json!([{ "name": "level", "type": "int8u", "scale": 0.1 }]), &[("E2506", "/messages/0/fields/0/type")]);
+    let shifted = json!([report(&json!([{ "name": "level", "type": "int8u", "scale": 2, "add": -128 }]))]);
+    let said = parse(&of_messages(&shifted)).unwrap().layout().decode(&[25]).unwrap();
+    assert!(format!("{said:?}").contains("Integer(-78)"), "{said:?}");
     refused(
         &of_messages(&json!([{ "name": "m", "kind": "report", "service": "Metre", "fields": [field("level", "int8u")] }])),
         &[("E2503", "/messages/0/fields/0/service"), ("E2503", "/messages/0/service")],
@@ -230,6 +233,69 @@ fn faq_4_1_2_2_each_reason_for_a_failed_build_has_its_code() {
     assert_eq!(told(&messages(json!([id("x2"), level])))[0], ("E2509", "/messages/1/fields/0/default".to_owned()));
     let keywords = json!([id("0x02"), { "name": "type", "type": "int8u" }, { "name": "int", "type": "int8u" }]);
     assert_eq!(told(&messages(keywords)), []);
+}
+
+/// The values of the one report that the layout makes of a payload.
+fn values(layout: &CheckedLayout, payload: &[u8]) -> Vec<Value> {
+    match layout.layout().decode(payload).unwrap().as_slice() {
+        [wire::Message::Report(report)] => report.fields.iter().map(|field| field.value.clone()).collect(),
+        other => panic!("one report expected, got {other:?}"),
+    }
+}
+
+fn text(text: &str) -> Value {
+    Value::Text(text.to_owned())
+}
+
+/// "How are string and varstring coded?" As ASCII; what the FAQ leaves open (too short, too long, not printable) is written down.
+#[test]
+fn faq_4_1_2_3_texts_are_coded_byte_by_byte() {
+    let layout = |fields: Json| parse(&of_messages(&json!([report(&fields)]))).unwrap();
+    let fixed = layout(json!([{ "name": "text", "type": "string", "length": 6 }]));
+    assert_eq!(values(&fixed, b"123456"), [text("123456")]);
+    assert_eq!(values(&fixed, b"12345678"), [text("123456")]);
+    assert_eq!(values(&fixed, b"\x0112345"), [text("\u{1}12345")]);
+    assert_eq!(values(&fixed, b"1"), [Value::Null]);
+    let length = json!({ "name": "length", "type": "int8u" });
+    let variable = layout(json!([length, { "name": "text", "type": "varstring", "lengthField": "length", "difference": 1 }]));
+    assert_eq!(values(&variable, b"\x02A"), [text("A")]);
+    assert_eq!(values(&variable, b"\x03A"), [Value::Null]);
+}
+
+/// "How are array and variant coded?" As base64; a property of type bytes takes the bytes themselves.
+#[test]
+fn faq_4_1_2_4_arrays_are_base64_or_bytes() {
+    let layout = |target: &str| {
+        let field = json!({ "name": "array", "type": "array", "length": 5, "target": target });
+        parse(&of_messages(&json!([report(&json!([field]))]))).unwrap()
+    };
+    assert_eq!(values(&layout("text"), b"\x11\x22\x33\x44\x55"), [text("ESIzRFU=")]);
+    assert_eq!(values(&layout("text"), b"\x11\x22\x33\x44"), [Value::Null]);
+    assert_eq!(values(&layout("blob"), b"\x11\x22\x33\x44\x55\x66"), [Value::Bytes(vec![0x11, 0x22, 0x33, 0x44, 0x55])]);
+}
+
+/// A command fails with "broken Base64 encoding" in a log that the user had to find.
+#[test]
+fn faq_4_1_3_6_broken_base64_is_told_with_the_parameter() {
+    let array = json!({ "name": "word", "type": "array", "length": 2 });
+    let layout = parse(&of_messages(&json!([{ "name": "SET", "kind": "command", "fields": [array] }]))).unwrap();
+    let command = |word: &str| {
+        let fields = vec![wire::Field { index: 0, value: text(word) }];
+        layout.layout().encode(Downlink::Command { index: 0, mid: 1, has_more: false, fields }, 0)
+    };
+    assert_eq!(command("AQI="), Ok(Some(vec![1, 2])));
+    let refusal = command("Bj").unwrap_err().to_string();
+    assert!(refusal.starts_with("bad-parameter: word: ") && refusal.contains("base64"), "{refusal}");
+}
+
+/// "The device does not get the answer to its report": the box "add response field" was not ticked.
+#[test]
+fn faq_4_1_3_10_an_answer_is_sent_where_the_layout_has_one() {
+    let ack = || Downlink::ReportAck { uplink: vec![1, 7], errcode: 0, has_more: true };
+    let mut report = report(&json!([id("1"), { "name": "level", "type": "int8u" }]));
+    assert_eq!(parse(&of_messages(&json!([report]))).unwrap().layout().encode(ack(), 0), Ok(None));
+    report["answer"] = json!(true);
+    assert_eq!(parse(&of_messages(&json!([report]))).unwrap().layout().encode(ack(), 0), Ok(Some(vec![0xAA, 0xAA, 0, 0])));
 }
 
 /// "Does an online plug-in support transparent data?" No, there; here all bytes can be one value.

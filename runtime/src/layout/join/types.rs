@@ -24,7 +24,10 @@ pub(super) fn promised(
         (Base::Integer { .. } | Base::Bool, F::Enum | F::String) if words => Ok(ValueType::Text),
         (Base::Integer { .. } | Base::Bool, _) if words => Err("`values` makes texts: the profile needs type enum or string"),
         (Base::Integer { .. }, F::Decimal) if fraction => Ok(ValueType::Number),
-        (Base::Integer { .. }, _) if field.scale.is_some() => Err("`scale` makes decimals: the profile needs type decimal"),
+        (Base::Integer { .. }, F::Int | F::Long) if whole(field).is_some() => Ok(ValueType::Integer),
+        (Base::Integer { .. }, _) if field.scale.is_some() || field.add.is_some() => {
+            Err("`scale` and `add` make numbers with a fraction: the profile needs type decimal")
+        }
         (Base::Integer { .. }, F::Int | F::Long | F::Decimal) => Ok(ValueType::Integer),
         (Base::Integer { .. } | Base::Bool, F::Boolean) => Ok(ValueType::Boolean),
         (Base::Bool, F::Int) => Ok(ValueType::Boolean),
@@ -141,10 +144,23 @@ fn meaning(
 ) -> Option<Meaning> {
     Some(match promised {
         Some(ValueType::Boolean) => Meaning::Flag,
+        Some(ValueType::Integer) => match whole(field) {
+            Some((1, 0)) | None => Meaning::Integer,
+            Some((factor, shift)) => Meaning::Whole { factor, shift },
+        },
         Some(ValueType::Number) => Meaning::Scaled(scale(field, at, findings)?),
         Some(ValueType::Text) => Meaning::Choice(words(field, width, signed, &at.key("values"), findings)?),
         _ => Meaning::Integer,
     })
+}
+
+/// Factor and shift, if they are whole numbers and lead to whole numbers.
+fn whole(field: &FieldDoc) -> Option<(i64, i64)> {
+    let (factor, add) = (field.scale.unwrap_or(1.0), field.add.unwrap_or(0.0));
+    let fits = |number: f64| number.trunc() == number && number.abs() < 9e15;
+    let shift = add / factor;
+    #[expect(clippy::cast_possible_truncation, reason = "whole and below 2^53")]
+    (factor != 0.0 && fits(factor) && fits(shift)).then_some((factor as i64, shift as i64))
 }
 
 fn scale(field: &FieldDoc, at: &At, findings: &mut Findings) -> Option<Scale> {
