@@ -58,6 +58,13 @@ fn of_message(layout: &Layout, message: &Message) -> Result<(), Flaw> {
     if message.marks.iter().any(|mark| !good(mark)) {
         return Err(flaw("", "a mark is empty or too long"));
     }
+    if let Some(group) = &message.group {
+        let told = group.count.is_none_or(|count| usize::from(count) < REGISTERS);
+        let some = usize::from(group.from) < message.fields.len();
+        if !told || !some || !matches!(message.kind, Kind::Report { .. } | Kind::Event { .. }) {
+            return Err(flaw("", "its repeated fields are none that can be"));
+        }
+    }
     let Some(answer) = &message.answer else { return Ok(()) };
     if !matches!(message.kind, Kind::Report { .. } | Kind::Event { .. }) {
         return Err(flaw("", "only reports are answered"));

@@ -6,8 +6,8 @@
 use std::fmt;
 
 use super::{
-    Algorithm, Answer, Column, Command, Content, Field, Flaw, Kind, Layout, Length, Lengths, Mark, Meaning, Message, Role, Scale,
-    Service, Shape,
+    Algorithm, Answer, Column, Command, Content, Field, Flaw, Group, Kind, Layout, Length, Lengths, Mark, Meaning, Message, Role,
+    Scale, Service, Shape,
 };
 use crate::wire::ValueType;
 
@@ -245,7 +245,8 @@ records! {
     Service { id properties }
     Command { service name params response message }
     Column { name value_type }
-    Message { name kind marks fields answer }
+    Message { name kind marks fields group answer }
+    Group { from count }
     Mark { offset bytes }
     Answer { when fields }
     Field { name role shape default optional counts }

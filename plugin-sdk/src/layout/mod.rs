@@ -93,8 +93,19 @@ pub struct Message {
     pub marks: Vec<Mark>,
     /// In the order of their bytes.
     pub fields: Vec<Field>,
+    /// Fields at its end that stand several times.
+    pub group: Option<Group>,
     /// What a report is answered with.
     pub answer: Option<Answer>,
+}
+
+/// The last fields of a report, if they stand several times: each time is a report of its own, such as a reading out of a backlog.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Group {
+    /// Position of the first of them in [`Message::fields`].
+    pub from: u16,
+    /// The register that says how many times; none = up to the end of the message.
+    pub count: Option<u8>,
 }
 
 /// What a message is.

@@ -6,6 +6,8 @@ use crate::Reader;
 use crate::error::{Error, ErrorKind, Result};
 use crate::wire::{self, ReportKind, Response, Value};
 
+/// Times that fields may repeat: the host takes no more messages of one payload.
+const MOST_TIMES: i64 = 255;
 /// Registers of a message.
 pub(super) const REGISTERS: usize = 16;
 
@@ -59,7 +61,9 @@ fn read(layout: &Layout, message: &Message, payload: &[u8]) -> Result<Vec<wire::
     let (end, lengths) = (payload.len(), layout.lengths);
     let mut frame = Frame { payload, at: 0, end, bounded: false, lengths, message, counts: [0; REGISTERS] };
     let mut seen = Seen { messages: empty(message), mid: 0, errcode: 0, has_more: false, event_time: None };
-    for field in &message.fields {
+    let from = message.group.map_or(message.fields.len(), |group| group.from.into());
+    let (once, repeated) = message.fields.split_at_checked(from).unwrap_or_default();
+    for field in once {
         let ended = frame.at >= frame.end;
         // A device that failed often sends nothing after the error code.
         if ended && (field.optional || seen.errcode != 0) {
@@ -67,20 +71,37 @@ fn read(layout: &Layout, message: &Message, payload: &[u8]) -> Result<Vec<wire::
         }
         frame.field(field, &mut seen)?;
     }
-    frame.close()?;
-    for told in &mut seen.messages {
-        match told {
-            wire::Message::Report(report) => {
-                report.event_time = seen.event_time;
-                report.has_more = seen.has_more;
-            }
-            wire::Message::Response(response) => {
-                response.mid = seen.mid;
-                response.errcode = seen.errcode;
-            }
+    let Some(group) = message.group else {
+        frame.close()?;
+        return Ok(seen.told());
+    };
+    let count = group.count.map(|register| frame.counts.get(usize::from(register)).copied().unwrap_or_default());
+    let (event_time, has_more) = (seen.event_time, seen.has_more);
+    let mut messages = seen.told();
+    messages.retain(has_values);
+    for time in 0.. {
+        let begin = frame.at;
+        if count.map_or(begin >= frame.end, |count| time >= count) {
+            break;
+        }
+        if time >= MOST_TIMES {
+            let detail = format!("{}: its fields repeat more than {MOST_TIMES} times", message.name);
+            return Err(Error::new(ErrorKind::BadField, detail).at(begin));
+        }
+        let mut seen = Seen { messages: empty(message), mid: 0, errcode: 0, has_more, event_time };
+        repeated.iter().try_for_each(|field| frame.field(field, &mut seen))?;
+        messages.extend(seen.told().into_iter().filter(has_values));
+        // What takes no bytes would repeat for ever.
+        if frame.at == begin {
+            break;
         }
     }
-    Ok(seen.messages)
+    frame.close()?;
+    Ok(messages)
+}
+
+fn has_values(message: &wire::Message) -> bool {
+    !matches!(message, wire::Message::Report(report) if report.fields.is_empty())
 }
 
 /// The messages that it will say, without values.
@@ -113,6 +134,23 @@ struct Seen {
 }
 
 impl Seen {
+    /// The messages with what goes for all of their values.
+    fn told(mut self) -> Vec<wire::Message> {
+        for told in &mut self.messages {
+            match told {
+                wire::Message::Report(report) => {
+                    report.event_time = self.event_time;
+                    report.has_more = self.has_more;
+                }
+                wire::Message::Response(response) => {
+                    response.mid = self.mid;
+                    response.errcode = self.errcode;
+                }
+            }
+        }
+        self.messages
+    }
+
     #[inline]
     fn push(&mut self, part: u8, index: u16, value: Value) {
         let fields = match self.messages.get_mut(usize::from(part)) {

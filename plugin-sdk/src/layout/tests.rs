@@ -46,7 +46,7 @@ fn columns(fields: &[Field]) -> Vec<Column> {
 fn report(lengths: Lengths, fields: Vec<Field>) -> Layout {
     let services = vec![Service { id: "S".to_owned(), properties: columns(&fields) }];
     let kind = Kind::Report { services: vec![0] };
-    let message = Message { name: "m".to_owned(), kind, marks: Vec::new(), fields, answer: None };
+    let message = Message { name: "m".to_owned(), kind, marks: Vec::new(), fields, group: None, answer: None };
     let (name, version) = ("test".to_owned(), "1.0.0".to_owned());
     let layout = Layout { name, version, lengths, services, commands: Vec::new(), messages: vec![message] };
     layout.check().unwrap();
@@ -122,6 +122,39 @@ fn a_length_field_counts_with_its_difference() {
     let fields = vec![wire::Field { index: 0, value: text("xyz") }, wire::Field { index: 1, value: Value::Integer(9) }];
     let mut given = Given { parts: vec![fields], ..Given::default() };
     assert_eq!(layout.compose(0, &mut given).unwrap(), b"\x05xyz\x09");
+}
+
+#[test]
+fn repeated_fields_are_reports_of_their_own() {
+    let mut count = field("count", Role::Nothing, number(1));
+    count.counts = Some(0);
+    let time =
+        field("time", Role::EventTime, Shape::Number { width: 4, signed: false, little: false, meaning: Meaning::Seconds });
+    let mut layout = report(Lengths::Strict, vec![value("head", 0, number(1)), count, time, value("n", 1, number(1))]);
+    layout.messages[0].group = Some(Group { from: 2, count: Some(0) });
+    layout.check().unwrap();
+    let said = |layout: &Layout, payload: &[u8]| -> Result<Vec<(Option<u64>, u16, Value)>> {
+        let told = |message: wire::Message| match message {
+            wire::Message::Report(report) => (report.event_time, report.fields[0].index, report.fields[0].value.clone()),
+            other => panic!("{other:?}"),
+        };
+        Ok(layout.decode(payload)?.into_iter().map(told).collect())
+    };
+    let reading = |time: u64, number: i64| (Some(time * 1_000), 1, Value::Integer(number));
+    let head = (None, 0, Value::Integer(9));
+    assert_eq!(said(&layout, &[9, 2, 0, 0, 0, 5, 7, 0, 0, 0, 6, 8]).unwrap(), [head.clone(), reading(5, 7), reading(6, 8)]);
+    assert_eq!(said(&layout, &[9, 0]).unwrap(), [head.clone()]);
+    assert_eq!(
+        said(&layout, &[9, 2, 0, 0, 0, 5, 7]).unwrap_err().to_string(),
+        "truncated at byte 7: time of m: 4 bytes wanted, 0 left"
+    );
+    assert_eq!(said(&layout, &[9, 0, 1]).unwrap_err().kind, ErrorKind::BadField);
+    layout.messages[0].group = Some(Group { from: 2, count: None });
+    assert_eq!(said(&layout, &[9, 77, 0, 0, 0, 5, 7]).unwrap(), [head, reading(5, 7)], "up to the end");
+    assert!(said(&layout, &[0; 2_000]).unwrap_err().to_string().contains("more than 255 times"));
+    layout.messages[0].group = Some(Group { from: 4, count: None });
+    assert!(layout.check().is_err());
+    assert_eq!(from_bytes(&to_bytes(&layout)).map_err(|damage| matches!(damage, Damage::Flawed(_))), Err(true));
 }
 
 #[test]

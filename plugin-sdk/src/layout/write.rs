@@ -43,7 +43,7 @@ pub(super) fn encode(layout: &Layout, downlink: Downlink, received_ms: u64) -> R
                 return Ok(None);
             }
             let mut given = Given { errcode, has_more, received_ms, uplink: &uplink, ..Given::default() };
-            write(layout, &answer.fields, &mut given)?
+            write(layout, &answer.fields, None, &mut given)?
         }
     };
     Ok((!bytes.is_empty()).then_some(bytes))
@@ -51,18 +51,25 @@ pub(super) fn encode(layout: &Layout, downlink: Downlink, received_ms: u64) -> R
 
 pub(super) fn compose(layout: &Layout, message: usize, given: &mut Given<'_>) -> Result<Vec<u8>> {
     match layout.messages.get(message) {
-        Some(message) => write(layout, &message.fields, given),
+        Some(message) => {
+            let count = message.group.and_then(|group| group.count);
+            write(layout, &message.fields, count, given)
+        }
         None => Err(Error::new(ErrorKind::Other, "the layout has no such message")),
     }
 }
 
-fn write(layout: &Layout, fields: &[Field], given: &mut Given<'_>) -> Result<Vec<u8>> {
+/// Repeated fields are written once; `count` is the register that says so.
+fn write(layout: &Layout, fields: &[Field], count: Option<u8>, given: &mut Given<'_>) -> Result<Vec<u8>> {
     let mut frame = Frame { bytes: Vec::with_capacity(32), lengths: layout.lengths, counts: [None; REGISTERS], payload: None };
     for field in fields {
         if matches!(field.shape, Shape::Check { .. }) {
             frame.close_payload()?;
         }
         frame.field(field, given)?;
+    }
+    if let Some(place) = count.and_then(|register| frame.counts.get(usize::from(register)).copied().flatten()) {
+        frame.fill(place, 1)?;
     }
     frame.close_payload()?;
     Ok(frame.bytes)

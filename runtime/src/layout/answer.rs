@@ -4,7 +4,7 @@ use codecgate_sdk::layout::{Answer, Field, Mark, Role, Shape};
 
 use super::document::{AnswerDoc, Document, FieldDoc, RoleWord, WhenDoc};
 use super::join::{Answered, push, role};
-use super::message::{Placed, Within, place};
+use super::message::{List, Placed, Within, place};
 use super::shape::{Base, hex};
 use crate::profile::{At, Findings, advice, code, quote};
 
@@ -26,7 +26,7 @@ pub(super) fn answer(document: &Document, written: &AnswerDoc, report: &[Placed]
             (fixed, Vec::new())
         }
         AnswerDoc::Fields { when, fields } => {
-            let list = at.key("fields");
+            let list = List::plain(at.key("fields"));
             let mut placed = place(document, fields, Within::Answer, &list, findings);
             let mut made = Vec::new();
             for place in &mut placed {

@@ -4,14 +4,15 @@ use codecgate_sdk::layout::{Kind, Layout, Mark};
 
 use super::document::{Document, KindWord, MessageDoc, RoleWord};
 use super::join::{Rows, marks};
-use super::message::Placed;
+use super::message::{List, Placed};
 use super::shape::Base;
 use crate::profile::{At, Findings, code, quote};
 
 /// A message that goes into one direction; answers go down like commands.
 struct Traveller<'a> {
     name: String,
-    at: At,
+    at: List,
+    whole: At,
     fields: &'a [Placed],
     marks: Vec<Mark>,
     kind: Option<KindWord>,
@@ -31,7 +32,14 @@ pub(super) fn examine(at: &At, document: &Document, layout: &Layout, rows: &[Row
     for (index, message, rows) in &all {
         let at = list.item(*index);
         let (name, fields) = (quote(&message.name), rows.fields.as_slice());
-        let traveller = Traveller { name, at: at.key("fields"), fields, marks: marks(fields), kind: Some(message.kind) };
+        let traveller = Traveller {
+            name,
+            at: List::of(message, &at),
+            whole: at.key("fields"),
+            fields,
+            marks: marks(fields),
+            kind: Some(message.kind),
+        };
         if message.kind.is_up() {
             up.push(traveller)
         } else {
@@ -39,7 +47,8 @@ pub(super) fn examine(at: &At, document: &Document, layout: &Layout, rows: &[Row
         }
         if !rows.answer.is_empty() {
             let (name, fields) = (format!("the answer of {}", quote(&message.name)), rows.answer.as_slice());
-            down.push(Traveller { name, at: at.key("answer").key("fields"), fields, marks: marks(fields), kind: None });
+            let at = at.key("answer").key("fields");
+            down.push(Traveller { name, at: List::plain(at.clone()), whole: at, fields, marks: marks(fields), kind: None });
         }
     }
     for direction in [&up, &down] {
@@ -112,9 +121,9 @@ fn apart(direction: &[Traveller<'_>], findings: &mut Findings) {
             let reason = format!("nothing tells {} from {}", one.name, other.name);
             let fix = "give both a field `messageId` at the same position, with a `default` of its own";
             if one.kind.is_none() || other.kind.is_none() {
-                findings.warning(&one.at, code::AMBIGUOUS_MESSAGES, reason, fix);
+                findings.warning(&one.whole, code::AMBIGUOUS_MESSAGES, reason, fix);
             } else {
-                findings.error(&one.at, code::AMBIGUOUS_MESSAGES, reason, fix);
+                findings.error(&one.whole, code::AMBIGUOUS_MESSAGES, reason, fix);
             }
         }
     }

@@ -22,9 +22,19 @@ pub(super) struct MessageDoc {
     pub(super) kind: KindWord,
     pub(super) service: Option<String>,
     pub(super) command: Option<String>,
-    /// None: its structure is wrong.
+    /// None: its structure is wrong. Those that repeat are the last ones.
     pub(super) fields: Vec<Option<FieldDoc>>,
+    pub(super) repeat: Option<RepeatDoc>,
     pub(super) answer: Option<AnswerDoc>,
+}
+
+/// The last fields of a message, where they repeat.
+#[derive(Debug)]
+pub(super) struct RepeatDoc {
+    /// Position of the first of them.
+    pub(super) from: usize,
+    /// The field that says how many times; none = up to the end.
+    pub(super) count: Option<String>,
 }
 
 /// What a message is.
@@ -149,12 +159,20 @@ pub(super) fn read(value: &Json) -> Option<Document> {
 
 fn message(value: &Json) -> Option<MessageDoc> {
     let text = |key: &str| value.get(key).and_then(Json::as_str).map(str::to_owned);
+    let mut all = fields(value.get("fields")?)?;
+    let repeat = value.get("repeat").and_then(|repeat| {
+        let count = repeat.get("count").and_then(Json::as_str).map(str::to_owned);
+        let from = all.len();
+        all.extend(fields(repeat.get("fields")?)?);
+        Some(RepeatDoc { from, count })
+    });
     Some(MessageDoc {
         name: text("name")?,
         kind: serde_json::from_value(value.get("kind")?.clone()).ok()?,
         service: text("service"),
         command: text("command"),
-        fields: fields(value.get("fields")?)?,
+        fields: all,
+        repeat,
         answer: value.get("answer").and_then(answer),
     })
 }

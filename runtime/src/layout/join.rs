@@ -3,12 +3,12 @@
 
 use std::collections::BTreeSet;
 
-use codecgate_sdk::layout::{Answer, Column, Command, Field, Kind, Layout, Lengths, Mark, Message, Role, Service};
+use codecgate_sdk::layout::{Answer, Column, Command, Field, Group, Kind, Layout, Lengths, Mark, Message, Role, Service};
 use codecgate_sdk::wire::ValueType;
 
 use super::answer::answer;
 use super::document::{Document, FieldDoc, KindWord, MessageDoc, RoleWord};
-use super::message::{Placed, Within, place};
+use super::message::{List, Placed, Within, count, place};
 use super::shape::Base;
 use crate::profile::{At, CommandSpec, FieldSpec, FieldType, Findings, Profile, advice, code, quote};
 
@@ -139,8 +139,14 @@ impl<'d> Join<'d> {
             KindWord::Response => Within::Response,
             KindWord::Command => Within::Command,
         };
-        let list = at.key("fields");
-        let placed = place(self.document, &message.fields, within, &list, findings);
+        let list = List::of(message, at);
+        let mut placed = place(self.document, &message.fields, within, &list, findings);
+        let counted = message.repeat.as_ref().and_then(|repeat| repeat.count.as_deref());
+        let register = counted.and_then(|wanted| count(wanted, &mut placed, &list, &at.key("repeat").key("count"), findings));
+        if message.repeat.is_some() && within != Within::Report {
+            let reason = "only fields of reports and events repeat";
+            findings.error(&at.key("repeat"), code::LAYOUT_KEY, reason, "remove `repeat`");
+        }
         let made = match within {
             Within::Report | Within::Answer => self.report(message, &placed, at, findings),
             Within::Response | Within::Command => self.of_command(message, &placed, at, findings),
@@ -155,8 +161,14 @@ impl<'d> Join<'d> {
             None => (None, Vec::new()),
         };
         let made = made.map(|(kind, fields)| {
+            let group = message.repeat.as_ref().and_then(|repeat| {
+                // Padding was put between, so that positions in the document are others.
+                let behind = placed.iter().filter(|place| place.index >= repeat.from).count();
+                let from = u16::try_from(fields.len().checked_sub(behind)?).ok()?;
+                Some(Group { from, count: register })
+            });
             let marks = if message.kind.is_up() { marks(&placed) } else { Vec::new() };
-            Message { name: message.name.clone(), kind, marks, fields, answer }
+            Message { name: message.name.clone(), kind, marks, fields, group, answer }
         });
         (made, Rows { fields: placed, answer: rows })
     }
@@ -177,7 +189,7 @@ impl<'d> Join<'d> {
         let mut parts: Vec<u16> = Vec::new();
         let mut fields = Vec::new();
         let mut taken = BTreeSet::new();
-        let list = at.key("fields");
+        let list = List::of(message, at);
         for place in placed {
             let spot = list.item(place.index);
             let written = message.fields.get(place.index)?.as_ref()?;
@@ -246,7 +258,7 @@ impl<'d> Join<'d> {
             findings.error(at, code::RESPONSE_WITHOUT_COMMAND, reason, "add a message of kind command");
             return None;
         };
-        let list = at.key("fields");
+        let list = List::of(message, at);
         let mut fields = Vec::new();
         let mut taken = BTreeSet::new();
         for place in placed {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::document::{Document, FieldDoc, RoleWord};
+use super::document::{Document, FieldDoc, MessageDoc, RoleWord};
 use super::shape::{Base, Draft, Extent, draft};
 use crate::profile::{At, Findings, advice, code, quote};
 
@@ -13,6 +13,38 @@ pub(super) enum Within {
     Response,
     Command,
     Answer,
+}
+
+/// Where the fields of a message stand in the document.
+#[derive(Debug, Clone)]
+pub(super) struct List {
+    once: At,
+    repeated: At,
+    /// The first field that repeats.
+    from: usize,
+}
+
+impl List {
+    pub(super) fn of(message: &MessageDoc, at: &At) -> Self {
+        let from = message.repeat.as_ref().map_or(usize::MAX, |repeat| repeat.from);
+        Self { once: at.key("fields"), repeated: at.key("repeat").key("fields"), from }
+    }
+
+    /// Without fields that repeat.
+    pub(super) fn plain(at: At) -> Self {
+        Self { repeated: at.clone(), once: at, from: usize::MAX }
+    }
+
+    pub(super) fn item(&self, index: usize) -> At {
+        match index.checked_sub(self.from) {
+            Some(repeated) => self.repeated.item(repeated),
+            None => self.once.item(index),
+        }
+    }
+
+    pub(super) fn repeats(&self, index: usize) -> bool {
+        index >= self.from
+    }
 }
 
 /// A field with its place.
@@ -38,7 +70,7 @@ pub(super) fn place(
     document: &Document,
     fields: &[Option<FieldDoc>],
     within: Within,
-    at: &At,
+    at: &List,
     findings: &mut Findings,
 ) -> Vec<Placed> {
     let mut placed: Vec<Placed> = Vec::new();
@@ -48,6 +80,13 @@ pub(super) fn place(
     let mut optional = false;
     for (index, field) in fields.iter().enumerate() {
         let spot = at.item(index);
+        if at.repeats(index) {
+            position = None;
+            if field.as_ref().is_some_and(|field| field.optional) {
+                let reason = "a field that repeats cannot be missing";
+                findings.error(&spot.key("optional"), code::OPTIONAL_ORDER, reason, "remove `optional`");
+            }
+        }
         let Some(field) = field else {
             position = None;
             continue;
@@ -164,7 +203,7 @@ fn role(field: &FieldDoc, draft: &Draft, within: Within, at: &At, findings: &mut
 }
 
 /// Joins values of variable length with their length fields.
-fn lengths(fields: &[Option<FieldDoc>], placed: &mut [Placed], at: &At, findings: &mut Findings) {
+fn lengths(fields: &[Option<FieldDoc>], placed: &mut [Placed], at: &List, findings: &mut Findings) {
     let mut next = 0_u8;
     for position in 0..placed.len() {
         let Some(field) = placed.get(position) else { continue };
@@ -204,8 +243,25 @@ fn lengths(fields: &[Option<FieldDoc>], placed: &mut [Placed], at: &At, findings
     }
 }
 
+/// Makes an earlier number the count of the fields that repeat: the register that it gets.
+pub(super) fn count(wanted: &str, placed: &mut [Placed], list: &List, at: &At, findings: &mut Findings) -> Option<u8> {
+    let taken = placed.iter().filter(|field| field.counts.is_some()).count();
+    let usable = |field: &&mut Placed| {
+        let plain = matches!(field.role, RoleWord::Value | RoleWord::Unmapped) && field.draft.counts();
+        field.name == wanted && plain && field.counts.is_none() && !list.repeats(field.index)
+    };
+    let register = u8::try_from(taken).ok().filter(|register| *register < 16);
+    let (Some(field), Some(register)) = (placed.iter_mut().find(usable), register) else {
+        let reason = format!("{} is no earlier unsigned integer that could be the count", quote(wanted));
+        findings.error(at, code::LENGTH_FIELD, reason, "name one that stands in front of the fields that repeat");
+        return None;
+    };
+    (field.counts, field.role) = (Some(register), RoleWord::Unmapped);
+    Some(register)
+}
+
 /// Each role but value and unmapped stands once.
-fn once(placed: &[Placed], at: &At, findings: &mut Findings) {
+fn once(placed: &[Placed], at: &List, findings: &mut Findings) {
     for (position, field) in placed.iter().enumerate() {
         if matches!(field.role, RoleWord::Value | RoleWord::Unmapped) {
             continue;

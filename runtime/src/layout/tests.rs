@@ -152,6 +152,37 @@ fn fields_in_their_row() {
 }
 
 #[test]
+fn fields_that_repeat_are_reports_of_their_own() {
+    let document = |repeat: Json| {
+        let mut report = report(&json!([id("1"), { "name": "count", "type": "int8u" }]));
+        report["repeat"] = repeat;
+        of_messages(&json!([report]))
+    };
+    let reading = json!([{ "name": "eventTime", "type": "unix" }, { "name": "value", "type": "int16s", "scale": 0.1 }]);
+    let layout = parse(&document(json!({ "count": "count", "fields": reading }))).unwrap();
+    assert_eq!(layout.tables()[0].example.as_deref(), Some("010165BA36400001"));
+    let said = layout.layout().decode(&[1, 2, 0, 0, 0, 5, 0, 233, 0, 0, 0, 6, 0, 7]).unwrap();
+    let readings = said.iter().map(|message| match message {
+        wire::Message::Report(report) => (report.event_time, report.fields[0].value.clone()),
+        other => panic!("{other:?}"),
+    });
+    assert_eq!(readings.collect::<Vec<_>>(), [(Some(5_000), Value::Number(23.3)), (Some(6_000), Value::Number(0.7))]);
+    assert_eq!(told_codes(&document(json!({ "count": "none", "fields": reading }))), ["E2514", "E2504"]);
+    assert_eq!(
+        told_codes(&document(json!({ "count": "count", "fields": [{ "name": "level", "type": "int8u", "optional": true }] }))),
+        ["E2526"]
+    );
+    let wrong = document(json!({ "count": "count", "fields": [{ "name": "levle", "type": "int8u" }] }));
+    assert_eq!(told(&wrong), [("E2504", "/messages/0/repeat/fields/0/name".to_owned())]);
+    let command = json!({ "name": "PING", "kind": "command", "fields": [], "repeat": { "fields": [{ "name": "x", "type": "padding", "length": 1 }] } });
+    assert_eq!(told_codes(&of_messages(&json!([command]))), ["E2507"]);
+}
+
+fn told_codes(document: &Json) -> Vec<&'static str> {
+    told(document).into_iter().map(|(code, _)| code).collect()
+}
+
+#[test]
 fn values_and_the_profile() {
     let field = |name: &str, word: &str| json!({ "name": name, "type": word });
     fields_refused(&json!([field("levle", "int8u")]), &[("E2504", "/messages/0/fields/0/name")]);
