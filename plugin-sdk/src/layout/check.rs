@@ -83,6 +83,10 @@ fn of_fields<'f>(fields: &'f [Field], tables: &[&[Column]]) -> Result<(), (&'f s
     if fields.len() > 1_024 {
         return Err(("", "more than 1,024 fields"));
     }
+    // What is written must have room in a payload, and in the memory of an instance.
+    if fields.iter().map(|field| fixed(&field.shape).saturating_add(field.default.len())).sum::<usize>() > 0xFFFF {
+        return Err(("", "longer than a payload can be"));
+    }
     let mut known = [false; REGISTERS];
     let mut payload = false;
     for field in fields {
@@ -118,6 +122,14 @@ fn of_fields<'f>(fields: &'f [Field], tables: &[&[Column]]) -> Result<(), (&'f s
         }
     }
     Ok(())
+}
+
+/// Bytes that the layout alone decides on.
+fn fixed(shape: &Shape) -> usize {
+    match shape {
+        Shape::Padding { count } | Shape::Chunk { length: Length::Fixed(count), .. } => usize::from(*count),
+        _ => 0,
+    }
 }
 
 /// Whether what the shape reads is of the promised type.

@@ -106,7 +106,8 @@ fn has_values(message: &wire::Message) -> bool {
 
 /// The messages that it will say, without values.
 fn empty(message: &Message) -> Vec<wire::Message> {
-    let capacity = message.fields.len();
+    // Enough for nearly all; a list grows where it is not.
+    let capacity = message.fields.len().min(24);
     let report = |services: &[u16], kind: ReportKind| {
         let report = |service: &u16| {
             let fields = Vec::with_capacity(capacity);

@@ -143,7 +143,7 @@ fn repeated_fields_are_reports_of_their_own() {
     let reading = |time: u64, number: i64| (Some(time * 1_000), 1, Value::Integer(number));
     let head = (None, 0, Value::Integer(9));
     assert_eq!(said(&layout, &[9, 2, 0, 0, 0, 5, 7, 0, 0, 0, 6, 8]).unwrap(), [head.clone(), reading(5, 7), reading(6, 8)]);
-    assert_eq!(said(&layout, &[9, 0]).unwrap(), [head.clone()]);
+    assert_eq!(said(&layout, &[9, 0]).unwrap(), std::slice::from_ref(&head));
     assert_eq!(
         said(&layout, &[9, 2, 0, 0, 0, 5, 7]).unwrap_err().to_string(),
         "truncated at byte 7: time of m: 4 bytes wanted, 0 left"
@@ -234,6 +234,11 @@ fn what_points_outside_is_no_layout() {
     assert!(of_field(|field| field.shape = number(9)).contains("width"));
     assert!(of_field(|field| field.shape = chunk(Length::Rest, Content::Bytes)).contains("promised"));
     assert!(of_field(|field| field.counts = Some(0)).contains("length"));
+    let long = |layout: &mut Layout| {
+        let padding = || field("p", Role::Nothing, Shape::Padding { count: 0xFFFF });
+        layout.messages[0].fields.extend([padding(), padding()]);
+    };
+    assert!(flaw(&long).contains("longer than a payload"));
     assert!(flaw(&|layout| layout.messages[0].kind = Kind::Report { services: vec![1] }).contains("service"));
     assert!(flaw(&|layout| layout.messages[0].kind = Kind::Command { command: 0 }).contains("service or a command"));
     assert!(flaw(&|layout| layout.messages[0].marks.push(Mark { offset: 0, bytes: Vec::new() })).contains("mark"));

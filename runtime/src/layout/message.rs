@@ -6,6 +6,9 @@ use super::document::{Document, FieldDoc, MessageDoc, RoleWord};
 use super::shape::{Base, Draft, Extent, draft};
 use crate::profile::{At, Findings, advice, code, quote};
 
+/// Most bytes of a payload.
+const MOST_BYTES: usize = 0xFFFF;
+
 /// In which kind of message a field stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Within {
@@ -110,6 +113,11 @@ pub(super) fn place(
         position = offset.and_then(|offset| Some(offset + draft.size?));
         let name = field.name.clone();
         placed.push(Placed { index, name, role, draft, offset, gap, counts: None, counted: None });
+    }
+    let bytes = |place: &Placed| place.gap + place.draft.size.unwrap_or(0) + place.draft.default.len();
+    if placed.iter().map(bytes).sum::<usize>() > MOST_BYTES {
+        let reason = format!("the fields have more than {MOST_BYTES} bytes together");
+        findings.error(&at.once, code::LAYOUT_LENGTH, reason, "correct `length` or `offset`: a payload has at most that many");
     }
     lengths(fields, &mut placed, at, findings);
     once(&placed, at, findings);

@@ -146,6 +146,8 @@ fn fields_in_their_row() {
     let time = |name: &str| json!({ "name": name, "type": "unix", "role": "eventTime" });
     assert_eq!(told_codes(json!([time("a"), time("b")])), ["E2525"]);
     assert_eq!(told_codes(json!([{ "name": "a", "type": "int8u", "role": "errcode" }])), ["E2524"]);
+    let long = json!({ "name": "p", "type": "padding", "length": 65_535 });
+    assert_eq!(told_codes(json!([long, { "name": "level", "type": "int8u" }])), ["E2508"]);
     // Bytes that nothing is said of are padding.
     let layout = parse(&of_messages(&json!([report(&json!([level("level", "2-3")]))]))).unwrap();
     assert_eq!(layout.tables()[0].example.as_deref(), Some("000001"));
