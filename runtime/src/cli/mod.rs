@@ -19,6 +19,7 @@ mod layout;
 mod new;
 mod package;
 mod plugin;
+mod product;
 mod profile;
 mod prove;
 mod redecode;
@@ -31,7 +32,7 @@ mod tests;
 pub use args::{Confirm, DemoArgs, ServeArgs, SimulateArgs};
 pub use failure::{Exit, Failure};
 
-use args::{Cli, Command, LayoutCommand, PluginCommand, ProfileCommand, StoreCommand};
+use args::{Cli, Command, LayoutCommand, PluginCommand, ProductCommand, ProfileCommand, StoreCommand};
 
 /// Where a command writes.
 pub(crate) struct Streams<'a> {
@@ -81,6 +82,8 @@ fn dispatch(command: Command, streams: &mut Streams<'_>) -> Result<Exit, Failure
         Command::Simulate(args) => gateway::simulate(&args),
         Command::Profile(ProfileCommand::Check(args)) => profile::check(&args, streams),
         Command::Profile(ProfileCommand::Import(args)) => profile::import(&args, streams),
+        Command::Product(ProductCommand::Import(args)) => product::import(&args, streams),
+        Command::Product(ProductCommand::Export(args)) => product::export(&args, streams),
         Command::Plugin(PluginCommand::New(args)) => new::new(&args, streams),
         Command::Plugin(PluginCommand::Layout(LayoutCommand::Check(args))) => layout::check(&args, streams),
         Command::Plugin(PluginCommand::Layout(LayoutCommand::Build(args))) => layout::build(&args, streams),

@@ -22,17 +22,10 @@ const CHECKOUT_SDK: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../plugin-sdk")
 
 pub(super) fn new(args: &NewArgs, streams: &mut Streams<'_>) -> Result<Exit, Failure> {
     let dir = args.path.clone().unwrap_or_else(|| PathBuf::from(&args.name));
-    if dir.exists() && fs::read_dir(&dir).map_or(true, |mut entries| entries.next().is_some()) {
-        let failure = Failure::usage(format!("{} exists and is not an empty folder", dir.display()));
-        return Err(failure.hint("give another name, or another folder with --path"));
-    }
+    is_free(&dir)?;
     let sdk = sdk(args.sdk.as_deref())?;
     for (place, text) in TEMPLATE {
-        let path = dir.join(place);
-        let text = text.replace("{{name}}", &args.name).replace("{{sdk}}", &sdk);
-        let parent = path.parent().unwrap_or(&dir);
-        fs::create_dir_all(parent).map_err(|error| Failure::unwritable(parent, error))?;
-        fs::write(&path, text).map_err(|error| Failure::unwritable(&path, error))?;
+        put(&dir, place, &filled(text, &args.name, &sdk))?;
     }
     writeln!(streams.out, "{}", dir.display())?;
     writeln!(
@@ -42,6 +35,34 @@ pub(super) fn new(args: &NewArgs, streams: &mut Streams<'_>) -> Result<Exit, Fai
         shown(&dir)
     )?;
     Ok(Exit::Done)
+}
+
+/// A folder that nothing would be lost in.
+pub(super) fn is_free(dir: &Path) -> Result<(), Failure> {
+    if dir.exists() && fs::read_dir(dir).map_or(true, |mut entries| entries.next().is_some()) {
+        let failure = Failure::usage(format!("{} exists and is not an empty folder", dir.display()));
+        return Err(failure.hint("name another folder"));
+    }
+    Ok(())
+}
+
+/// Writes one file of the folder.
+pub(super) fn put(dir: &Path, place: &str, text: &str) -> Result<(), Failure> {
+    let path = dir.join(place);
+    let parent = path.parent().unwrap_or(dir);
+    fs::create_dir_all(parent).map_err(|error| Failure::unwritable(parent, error))?;
+    fs::write(&path, text).map_err(|error| Failure::unwritable(&path, error))
+}
+
+/// What makes a folder with a `src/lib.rs` a crate.
+pub(super) fn crate_files(name: &str, sdk_dir: Option<&Path>) -> Result<Vec<(&'static str, String)>, Failure> {
+    let sdk = sdk(sdk_dir)?;
+    let files = TEMPLATE.iter().filter(|(place, _)| ["Cargo.toml", ".gitignore"].contains(place));
+    Ok(files.map(|(place, text)| (*place, filled(text, name, &sdk))).collect())
+}
+
+fn filled(text: &str, name: &str, sdk: &str) -> String {
+    text.replace("{{name}}", name).replace("{{sdk}}", sdk)
 }
 
 /// The dependency on the SDK, as a TOML value.
@@ -65,7 +86,7 @@ fn toml_text(text: &str) -> String {
 }
 
 /// A path as a shell takes it.
-fn shown(path: &Path) -> String {
+pub(super) fn shown(path: &Path) -> String {
     let text = path.display().to_string();
     let plain = |c: char| c.is_alphanumeric() || "-_./".contains(c);
     if text.chars().all(plain) { text } else { format!("'{}'", text.replace('\'', "'\\''")) }

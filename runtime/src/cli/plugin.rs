@@ -8,14 +8,16 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 
-use super::args::{BuildArgs, RunArgs};
+use super::args::{BuildArgs, Format, RunArgs};
 use super::build::build_component;
 use super::{Exit, Failure, Streams, layout, package, profile, ship};
+use crate::admission::Runner;
 use crate::clock;
 use crate::codec::{Anatomy, Codec, DeviceCard, Host, Instances};
 use crate::config::Config;
 use crate::model::{Downlink, Endpoint, Message, Origin, ReportKind};
 use crate::profile::{Mistake, Plan, Profile};
+use crate::vectors::{Answer, Ask, Vector, huawei};
 
 /// The one export of a codec, without its version.
 const CODEC: &str = "codecgate:codec/codec@";
@@ -66,6 +68,9 @@ fn admitted(built: &Path) -> Result<Anatomy, Failure> {
 
 pub(super) fn run(args: &RunArgs, streams: &mut Streams<'_>) -> Result<Exit, Failure> {
     let mut bench = Bench::new(&args.dir, streams)?;
+    if args.message.is_some() || args.format == Format::Huawei {
+        return vendor(args, &bench, streams);
+    }
     let answer = match (&args.hex, &args.command) {
         (Some(payload), _) => bench.decode(&payload.0),
         (None, Some(command)) => bench.encode(args, command),
@@ -82,6 +87,42 @@ pub(super) fn run(args: &RunArgs, streams: &mut Streams<'_>) -> Result<Exit, Fai
     writeln!(streams.out, "{text}")?;
     Ok(Exit::Done)
 }
+
+/// The same in the vendor's words.
+fn vendor(args: &RunArgs, bench: &Bench, streams: &mut Streams<'_>) -> Result<Exit, Failure> {
+    let ask = match (&args.hex, &args.message, &args.command) {
+        (Some(payload), ..) => Ask::Decode(payload.0.clone()),
+        (None, Some(message), _) => huawei::asked(message).map_err(|wrong| {
+            Failure::usage(format!("the message is not understood: {}", wrong.join("; "))).hint("see --help for what it can be")
+        })?,
+        _ => return Err(Failure::usage("a command in the vendor's words is a cloudReq").hint("give it with --message")),
+    };
+    let endpoint = bench.card.endpoint.clone();
+    let received = clock::wall();
+    let vector =
+        Vector { name: "run".to_owned(), endpoint, attributes: Arc::default(), received, ask, expected: Answer::Bytes(None) };
+    let ran = Runner::new(&bench.codec, &bench.plan, &bench.host).run(&vector);
+    for line in &ran.log {
+        writeln!(streams.err, "log {}: {}", line.level, line.text)?;
+    }
+    match ran.answer {
+        Answer::Messages(messages) if args.format == Format::Huawei => {
+            for message in huawei::told(&messages) {
+                writeln!(streams.out, "{message}")?;
+            }
+        }
+        Answer::Messages(messages) => writeln!(streams.out, "{}", Value::from(messages))?,
+        Answer::Bytes(Some(bytes)) => writeln!(streams.out, "{}", hex::encode_upper(bytes))?,
+        Answer::Bytes(None) => writeln!(streams.err, "the codec sends nothing")?,
+        other => return Err(Failure::failed("the codec gives no such answer").because(Gone(other.to_string()))),
+    }
+    Ok(Exit::Done)
+}
+
+/// Why there is no answer.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct Gone(String);
 
 /// A codec that was admitted and fits the profile beside it.
 pub(super) struct Bench {

@@ -13,7 +13,8 @@ impl CheckedLayout {
     /// A document of vectors that all hold: one for each message. `source` says where they come from.
     #[must_use]
     pub fn example_vectors(&self, source: &str) -> String {
-        let vectors: Vec<Json> = self.layout.messages.iter().enumerate().filter_map(|(at, message)| self.example(at, message, source)).collect();
+        let vectors: Vec<Json> =
+            self.layout.messages.iter().enumerate().filter_map(|(at, message)| self.example(at, message, source)).collect();
         serde_json::to_string_pretty(&vectors).unwrap_or_default()
     }
 
@@ -28,7 +29,9 @@ impl CheckedLayout {
                 let Some(wire::Message::Response(read)) = read.into_iter().next() else { return None };
                 let params = values(&command.params, &read.fields);
                 let asked = json!({ "service": command.service, "name": command.name, "mid": read.mid.max(1), "params": params });
-                return Some(json!({ "name": message.name, "source": source, "direction": "encode", "command": asked, "hex": hex }));
+                return Some(
+                    json!({ "name": message.name, "source": source, "direction": "encode", "command": asked, "hex": hex }),
+                );
             }
             _ => self.layout.decode(&frame).ok()?,
         };
@@ -64,7 +67,8 @@ fn shown(layout: &Layout, message: &wire::Message) -> Option<Json> {
 }
 
 fn values(columns: &[Column], fields: &[wire::Field]) -> Map<String, Json> {
-    let named = fields.iter().filter_map(|field| Some((columns.get(usize::from(field.index))?.name.clone(), value(&field.value))));
+    let named =
+        fields.iter().filter_map(|field| Some((columns.get(usize::from(field.index))?.name.clone(), value(&field.value))));
     named.collect()
 }
 

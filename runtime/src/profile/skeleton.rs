@@ -10,10 +10,10 @@ use super::{CommandSpec, FieldSpec, FieldType, Profile, Service};
 
 /// Words that Rust keeps for itself and that `r#` frees; and those that it does not (the Rust Reference, "Keywords").
 const RAW: [&str; 47] = [
-    "as", "async", "await", "break", "const", "continue", "dyn", "else", "enum", "extern", "false", "fn", "for", "gen", "if", "impl",
-    "in", "let", "loop", "match", "mod", "move", "mut", "pub", "ref", "return", "static", "struct", "trait", "true", "type", "unsafe",
-    "use", "where", "while", "abstract", "become", "box", "do", "final", "macro", "override", "priv", "try", "typeof", "unsized",
-    "virtual",
+    "as", "async", "await", "break", "const", "continue", "dyn", "else", "enum", "extern", "false", "fn", "for", "gen", "if",
+    "impl", "in", "let", "loop", "match", "mod", "move", "mut", "pub", "ref", "return", "static", "struct", "trait", "true",
+    "type", "unsafe", "use", "where", "while", "abstract", "become", "box", "do", "final", "macro", "override", "priv", "try",
+    "typeof", "unsized", "virtual",
 ];
 const NEVER: [&str; 5] = ["crate", "self", "super", "Self", "yield"];
 
@@ -32,7 +32,12 @@ pub fn rust_skeleton(profile: &Profile) -> String {
     let mut services = Vec::new();
     for service in profile.services().iter().filter(|service| !service.properties.is_empty()) {
         let name = unique(&camel(&service.service_id, "Service"), &mut taken);
-        structure(&mut text, &name, &format!("#[derive(Service)]\n#[service({:?})]", service.service_id), &service.properties);
+        structure(
+            &mut text,
+            &name,
+            &format!("#[derive(Default, Service)]\n#[service({:?})]", service.service_id),
+            &service.properties,
+        );
         services.push(name);
     }
     let commands: Vec<(&Service, &CommandSpec)> =
@@ -44,7 +49,7 @@ pub fn rust_skeleton(profile: &Profile) -> String {
         let mut attribute = format!("{:?}, service = {:?}", command.name, service.service_id);
         if !command.response.is_empty() {
             let name = unique(&format!("{variant}Response"), &mut taken);
-            structure(&mut text, &name, "#[derive(Fields)]", &command.response);
+            structure(&mut text, &name, "#[derive(Default, Fields)]", &command.response);
             let _ = write!(attribute, ", response = {name}");
         }
         let _ = writeln!(variants, "    /// {}", said(command.description.as_deref(), &command.name));
@@ -74,13 +79,15 @@ pub fn rust_skeleton(profile: &Profile) -> String {
          \x20   fn decode(frame: &mut Reader<'_>, _: &Origin) -> Result<Messages<Self>> {{\n\
          \x20       Err(frame.refuse(ErrorKind::Unsupported, \"decode is not ported yet\"))\n    }}\n\n\
          \x20   fn encode(_: {asked}, _: Envelope, _: &Origin) -> Result<Vec<u8>> {{\n\
-         \x20       Err(Error::new(ErrorKind::Unsupported, \"encode is not ported yet\"))\n    }}\n}}\n"
+         \x20       Err(Error::new(ErrorKind::Unsupported, \"encode is not ported yet\"))\n    }}\n}}\n\n\
+         #[cfg(test)]\nmod tests {{\n    #[test]\n    fn vectors() {{\n\
+         \x20       codecgate_sdk::testing::run_vectors::<super::{codec}>(concat!(env!(\"CARGO_MANIFEST_DIR\"), \"/vectors\"));\n    }}\n}}\n"
     );
     text
 }
 
 fn structure(text: &mut String, name: &str, head: &str, specs: &[FieldSpec]) {
-    let _ = writeln!(text, "\n/// See profile.json.\n#[derive(Default)]\n{head}\npub struct {name} {{");
+    let _ = writeln!(text, "\n/// See profile.json.\n{head}\npub struct {name} {{");
     members(text, specs, "    ", "pub ");
     let _ = writeln!(text, "}}");
 }
@@ -134,7 +141,9 @@ fn snake(name: &str) -> String {
         let before = at.checked_sub(1).and_then(|at| chars.get(at));
         let after = chars.get(at + 1);
         let starts = c.is_uppercase()
-            && before.is_some_and(|before| before.is_lowercase() || before.is_ascii_digit() || after.is_some_and(|next| next.is_lowercase()));
+            && before.is_some_and(|before| {
+                before.is_lowercase() || before.is_ascii_digit() || after.is_some_and(|next| next.is_lowercase())
+            });
         if starts && !out.ends_with('_') {
             out.push('_');
         }
@@ -160,13 +169,39 @@ fn camel(name: &str, otherwise: &str) -> String {
             chars.next().map(|first| first.to_ascii_uppercase().to_string() + chars.as_str()).unwrap_or_default()
         })
         .collect();
-    if out.is_empty() || NEVER.contains(&out.as_str()) || PRELUDE.contains(&out.as_str()) { format!("{out}{otherwise}") } else { out }
+    if out.is_empty() || NEVER.contains(&out.as_str()) || PRELUDE.contains(&out.as_str()) {
+        format!("{out}{otherwise}")
+    } else {
+        out
+    }
 }
 
 /// What the SDK and Rust call so.
 const PRELUDE: [&str; 24] = [
-    "Answer", "Choice", "Codec", "Command", "Commands", "Envelope", "Error", "ErrorKind", "Fields", "Json", "Length", "Messages", "NoCommands",
-    "Nullable", "Option", "Origin", "Reader", "Received", "Report", "Result", "Service", "String", "Timestamp", "Writer",
+    "Answer",
+    "Choice",
+    "Codec",
+    "Command",
+    "Commands",
+    "Envelope",
+    "Error",
+    "ErrorKind",
+    "Fields",
+    "Json",
+    "Length",
+    "Messages",
+    "NoCommands",
+    "Nullable",
+    "Option",
+    "Origin",
+    "Reader",
+    "Received",
+    "Report",
+    "Result",
+    "Service",
+    "String",
+    "Timestamp",
+    "Writer",
 ];
 
 /// The name, with a number where it is taken.
@@ -195,9 +230,7 @@ pub fn layout_skeleton(profile: &Profile) -> String {
     for service in profile.services() {
         for command in &service.commands {
             let mid = json!({ "name": "mid", "type": "int16u" });
-            let of = |kind: &str, name: String, fields: Vec<Json>| {
-                json!({ "name": name, "kind": kind, "service": service.service_id, "command": command.name, "fields": fields })
-            };
+            let of = |kind: &str, name: String, fields: Vec<Json>| json!({ "name": name, "kind": kind, "service": service.service_id, "command": command.name, "fields": fields });
             let fields = [id(down), mid.clone()].into_iter().chain(guesses(&command.params)).collect();
             messages.push(of("command", command.name.clone(), fields));
             down = down.saturating_add(1);
@@ -225,7 +258,8 @@ fn guesses(specs: &[FieldSpec]) -> impl Iterator<Item = Json> {
 fn guess(spec: &FieldSpec) -> Option<Json> {
     let mut field = Map::new();
     // A property that is called as a field with a role.
-    let is_special = ["messageId", "mid", "errcode", "hasMore", "eventTime", "payloadLength", "receivedTime"].contains(&spec.name.as_str());
+    let is_special =
+        ["messageId", "mid", "errcode", "hasMore", "eventTime", "payloadLength", "receivedTime"].contains(&spec.name.as_str());
     let name = if is_special { format!("{} value", spec.name) } else { spec.name.clone() };
     field.insert("name".to_owned(), name.into());
     let mut put = |key: &str, value: Json| drop(field.insert(key.to_owned(), value));

@@ -10,6 +10,7 @@
 
 mod answer;
 mod document;
+pub mod huawei;
 pub mod mutate;
 #[cfg(test)]
 mod tests;

@@ -10,12 +10,15 @@ use crate::model::{Endpoint, PowerMode};
 
 mod layout;
 mod plugin;
+mod product;
 
 pub(super) use layout::{LayoutArgs, LayoutBuildArgs, LayoutCommand, LayoutExplainArgs};
 pub(super) use plugin::{
-    BenchArgs, BuildArgs, CheckPluginArgs, InspectArgs, KeygenArgs, NewArgs, PluginCommand, PromoteArgs, PushArgs, RollbackArgs,
-    RunArgs, SignArgs, TestArgs, TrustArgs, VerifyArgs, VersionsArgs,
+    BenchArgs, BuildArgs, CheckPluginArgs, Format, InspectArgs, KeygenArgs, NewArgs, PluginCommand, PromoteArgs, PushArgs,
+    RollbackArgs, RunArgs, SignArgs, TestArgs, TrustArgs, VerifyArgs, VersionsArgs,
 };
+
+pub(super) use product::{Begin, ProductCommand, ProductExportArgs, ProductImportArgs};
 
 /// A self-hosted gateway for NB-IoT / LwM2M devices with sandboxed codec plugins.
 #[derive(Debug, Parser)]
@@ -36,6 +39,9 @@ pub(super) enum Command {
     /// Check or import product profiles.
     #[command(subcommand)]
     Profile(ProfileCommand),
+    /// Bring products of other platforms, and take them back.
+    #[command(subcommand)]
+    Product(ProductCommand),
     /// Build, test and try codec plugins.
     #[command(subcommand)]
     Plugin(PluginCommand),

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueEnum};
 
 use super::{Bytes, GatewayArgs, LayoutCommand, bytes, json};
 
@@ -207,7 +207,7 @@ pub(in crate::cli) struct BenchArgs {
 }
 
 #[derive(Debug, Args)]
-#[command(group = clap::ArgGroup::new("what").required(true).args(["hex", "command"]))]
+#[command(group = clap::ArgGroup::new("what").required(true).args(["hex", "command", "message"]))]
 pub(in crate::cli) struct RunArgs {
     /// Folder of the codec crate, or of a layout.
     pub(in crate::cli) dir: PathBuf,
@@ -226,4 +226,19 @@ pub(in crate::cli) struct RunArgs {
     /// The command's mid, 1 to 65535.
     #[arg(long, value_name = "N", default_value_t = 1, requires = "command", value_parser = clap::value_parser!(u16).range(1..))]
     pub(in crate::cli) mid: u16,
+    /// A `cloudReq` or `cloudRsp` of the vendor's, as its logs show it.
+    #[arg(long, value_name = "JSON", value_parser = json)]
+    pub(in crate::cli) message: Option<serde_json::Value>,
+    /// In whose words answers are told.
+    #[arg(long, value_name = "FORMAT", default_value = "codecgate")]
+    pub(in crate::cli) format: Format,
+}
+
+/// In whose words.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(in crate::cli) enum Format {
+    /// As vectors tell it.
+    Codecgate,
+    /// `deviceReq` and `deviceRsp`.
+    Huawei,
 }
