@@ -142,9 +142,9 @@ fn a_layout_is_checked_explained_proven_and_packed() {
     assert_eq!((checked.code, checked.out.trim()), (Some(0), "plugins/layouts/street-light/layout.json: ok"), "{checked:?}");
     let explained = codecgate(".", ["plugin", "layout", "explain", street]);
     assert_eq!(explained.code, Some(0), "{explained:?}");
-    for line in
-        ["led (command, down)", "OFFSET  LENGTH  FIELD      TYPE", "3-6     3       led        string", "frame: 030001414141"]
-    {
+    let guide = std::fs::read_to_string(codecgate_tests::root().join("plugin-sdk/LAYOUTS.md")).unwrap();
+    let block = |kind: &str| guide.split_once(kind).unwrap().1.split_once("```").unwrap().0.to_owned();
+    for line in block("```text\n").lines() {
         assert!(explained.out.contains(line), "{line} is not in\n{}", explained.out);
     }
     let tested = codecgate(".", ["plugin", "test", street]);
@@ -164,14 +164,15 @@ fn a_layout_is_checked_explained_proven_and_packed() {
     let again = codecgate(".", ["plugin", "layout", "explain", &package]);
     assert_eq!((again.code, &again.out), (Some(0), &explained.out), "and can be read out of it");
 
-    let broken = folder.path().join("layout.json");
-    std::fs::write(
-        &broken,
-        r#"{"version": "1", "messages": [{"name": "m", "kind": "report", "service": "Lihgt", "fields": []}]}"#,
-    )
-    .unwrap();
+    let own = folder.path().join("layout.json");
+    std::fs::write(&own, block("```json\n")).unwrap();
     std::fs::copy(codecgate_tests::root().join(street).join("profile.json"), folder.path().join("profile.json")).unwrap();
-    let refused = codecgate(".", ["plugin", "layout", "check", broken.to_str().unwrap()]);
+    let check = || codecgate(".", ["plugin", "layout", "check", own.to_str().unwrap()]);
+    let as_told = check();
+    assert_eq!(as_told.code, Some(0), "{as_told:?}");
+    let misspelt = json!({ "version": "1", "messages": [{ "name": "m", "kind": "report", "service": "Lihgt", "fields": [] }] });
+    std::fs::write(&own, misspelt.to_string()).unwrap();
+    let refused = check();
     assert_eq!(refused.code, Some(1), "{refused:?}");
     assert!(refused.out.contains("error[E2503]") && refused.out.contains("did you mean `Light`?"), "{}", refused.out);
 }
