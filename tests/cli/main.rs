@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test stops at any surprise")]
 
 mod plugins;
+mod products;
 mod profiles;
 mod redecode;
 mod serve;

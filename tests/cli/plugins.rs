@@ -82,7 +82,7 @@ fn a_new_codec_passes_its_vector_wherever_it_lies() {
 
 /// Packed, signed, checked as the gateway does, and found out when it was changed; all in a folder with a name that is not ASCII.
 #[test]
-fn a_package_is_signed_checked_and_its_change_noticed() {
+fn faq_4_1_2_12_a_package_is_signed_checked_and_its_change_noticed_whatever_its_path() {
     let folder = tempfile::tempdir().unwrap();
     let place = folder.path().join("签名 keys");
     std::fs::create_dir(&place).unwrap();

@@ -57,7 +57,7 @@ async fn a_codec_is_pushed_promoted_listed_and_taken_back() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_goes_wrong_is_told_so_that_it_can_be_mended() {
+async fn faq_4_1_2_9_what_goes_wrong_with_a_delivery_is_told_so_that_it_can_be_mended() {
     let gateway = Gateway::start().await;
     let url = gateway.http_url();
     gateway.add_product("water-meter", json!({})).await;

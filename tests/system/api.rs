@@ -293,7 +293,7 @@ fn importing(name: &str) -> Vec<u8> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_codec_that_is_not_admitted_is_refused_with_the_reason_and_the_old_one_stays() {
+async fn faq_4_1_2_8_a_codec_that_is_not_admitted_is_refused_with_the_reason_and_the_old_one_stays() {
     let gateway = Gateway::start().await;
     let product = gateway.add_product("water-meter", json!({})).await;
     let path = format!("/api/v1/products/{product}/codec");

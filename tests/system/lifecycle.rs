@@ -273,7 +273,7 @@ async fn dead_letters_are_decoded_again_once_whatever_is_asked_and_killed_in_bet
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_trap_is_explained_with_its_frames_and_the_line_that_shows_it_again() {
+async fn faq_4_1_2_11_a_trap_is_explained_with_its_frames_and_the_line_that_shows_it_again() {
     let gateway = Gateway::start().await;
     let product = add_hostile_product(&gateway).await;
     assert_eq!(push(&gateway, product, hostile_component(), "").await, 1, "known");

@@ -305,7 +305,7 @@ async fn a_profile_changes_with_its_codec_and_keeps_the_devices_and_a_breaking_o
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_package_finds_its_product_or_makes_it_when_asked() {
+async fn faq_4_1_2_10_a_package_finds_its_product_or_makes_it_when_asked() {
     let gateway = Gateway::start().await;
     let api = gateway.api();
     let file = packed(&profile("water-meter"));

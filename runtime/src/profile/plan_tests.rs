@@ -262,6 +262,49 @@ fn every_mismatch_of_a_codec_is_told() {
     assert!(mistakes.iter().all(|mistake| pointed.pointer(&mistake.pointer).is_some()), "{mistakes:#?}");
 }
 
+/// The vendor's rule of thumb, with the codec's types of ours; what does not fit is told with those that do.
+#[test]
+fn faq_4_1_1_5_each_type_of_a_profile_names_the_types_a_codec_may_have() {
+    use ValueType as T;
+    let all = [T::Boolean, T::Integer, T::Number, T::Text, T::Bytes, T::Timestamp, T::Json];
+    for (word, fitting) in [
+        ("int", &[T::Boolean, T::Integer][..]),
+        ("long", &[T::Integer]),
+        ("decimal", &[T::Integer, T::Number]),
+        ("string", &[T::Text, T::Bytes]),
+        ("enum", &[T::Text]),
+        ("dateTime", &[T::Text, T::Timestamp]),
+        ("jsonObject", &[T::Json]),
+        ("boolean", &[T::Boolean]),
+        ("stringList", &[T::Json]),
+        ("bytes", &[T::Bytes]),
+    ] {
+        let mut spec = json!({ "name": "x", "type": word });
+        if word == "enum" {
+            spec["enum"] = json!(["a"]);
+        }
+        let document = json!({
+            "manufacturerId": "A", "model": "M", "deviceType": "D", "services": [{ "serviceId": "S", "properties": [spec] }]
+        });
+        let profile = Profile::parse("profile.json", &document.to_string()).unwrap();
+        for value_type in all {
+            let description = Description {
+                services: vec![ServiceDescription { id: "S".into(), properties: fields(&[("x", value_type)]) }],
+                commands: vec![],
+                ..description()
+            };
+            match Plan::join(&profile, &description) {
+                Ok(_) => assert!(fitting.contains(&value_type), "{word} of {value_type:?}"),
+                Err(mistakes) => {
+                    assert!(!fitting.contains(&value_type), "{word} of {value_type:?}");
+                    let [mistake] = mistakes.as_slice() else { panic!("{mistakes:#?}") };
+                    assert_eq!(mistake.code, code::CODEC_TYPE);
+                }
+            }
+        }
+    }
+}
+
 #[test]
 fn a_partial_codec_joins_with_warnings() {
     let mut partial = description();
