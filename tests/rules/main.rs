@@ -81,6 +81,7 @@ const ONE_FOLDER: &[(&str, &[&str])] = &[
     ("coap_lite", &["coap"]),
     ("reqwest", &["webhook", "cli"]),
     ("jsonschema", &["profile"]),
+    ("csv", &["profile"]),
     ("zip", &["profile", "package"]),
     ("ed25519_dalek", &["package"]),
     ("socket2", &["transport"]),

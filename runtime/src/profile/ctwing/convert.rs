@@ -105,7 +105,7 @@ fn pairs<'t>(table: &'t Table, findings: &mut Findings) -> Vec<(&'t Service, &'t
             ["_response", "_resp", "_rsp", "Response", "Resp"].iter().find_map(|end| response.identifier.strip_suffix(end));
         let found = match &response.command {
             Some(name) => named(name),
-            None => named(&response.identifier).or_else(|| stem.and_then(named)).or_else(|| match commands.as_slice() {
+            None => named(&response.identifier).or_else(|| stem.and_then(named)).or(match commands.as_slice() {
                 [only] => Some(*only),
                 _ => None,
             }),
