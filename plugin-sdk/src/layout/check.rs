@@ -147,6 +147,8 @@ fn carries(shape: &Shape, promised: ValueType) -> bool {
             Content::Latin1 | Content::Utf8 | Content::Base64 | Content::Bcd => ValueType::Text,
             Content::Json => ValueType::Json,
             Content::Bytes => ValueType::Bytes,
+            Content::Whole => ValueType::Integer,
+            Content::Decimal => ValueType::Number,
         },
         Shape::BcdTime { .. } => ValueType::Timestamp,
         Shape::Constant | Shape::Padding { .. } | Shape::PayloadLength { .. } | Shape::Check { .. } => return false,

@@ -297,6 +297,6 @@ choices! {
     }
     Meaning { 0 Integer 1 Flag 2 Scaled(scale) 3 Choice(words) 4 Seconds 5 Milliseconds 6 Whole { factor shift } }
     Length { 0 Fixed(count) 1 Prefix { width little } 2 Counted { register difference } 3 Rest }
-    Content { 0 Latin1 1 Utf8 2 Json 3 Base64 4 Bytes 5 Bcd }
+    Content { 0 Latin1 1 Utf8 2 Json 3 Base64 4 Bytes 5 Bcd 6 Whole 7 Decimal }
     Algorithm { 0 CcittFalse 1 Modbus 2 Xmodem 3 Kermit 4 X25 5 Arc 6 Crc32 7 Sum8 8 Sum16 9 Xor8 }
 }

@@ -323,6 +323,10 @@ pub enum Content {
     Bytes,
     /// Decimal digits, two a byte.
     Bcd,
+    /// A whole number, written as text.
+    Whole,
+    /// A number, written as text.
+    Decimal,
 }
 
 /// Check values.

@@ -75,6 +75,66 @@ pub(super) fn decimal(float: f32, places: Option<u8>) -> f64 {
     (0..=11).map(|places| rounded(exact, places)).find(|decimal| (*decimal as f32).to_bits() == float.to_bits()).unwrap_or(exact)
 }
 
+/// Most significant digits that a double holds whatever they are.
+const DIGITS: usize = 15;
+
+/// A number that is written as text, such as `-12.50`; spaces and zero bytes around it are nothing.
+pub(super) fn parsed(text: &[u8]) -> Option<f64> {
+    let (negative, digits) = signed(text)?;
+    let places = digits.iter().position(|byte| *byte == b'.').map_or(0, |point| digits.len() - point - 1);
+    let mut mantissa = 0_u64;
+    let mut points = 0;
+    for byte in digits {
+        match byte {
+            b'0'..=b'9' => mantissa = mantissa.checked_mul(10)?.checked_add(u64::from(byte - b'0'))?,
+            b'.' => points += 1,
+            _ => return None,
+        }
+    }
+    let fits = points <= 1 && digits.len() > points && places <= DIGITS && mantissa < 10_u64.pow(15);
+    #[expect(clippy::cast_precision_loss, reason = "at most 15 digits, which a double holds")]
+    let value = fits.then(|| mantissa as f64 / 10_f64.powi(i32::try_from(places).unwrap_or_default()))?;
+    Some(if negative { -value } else { value })
+}
+
+/// The same without a fraction.
+pub(super) fn parsed_whole(text: &[u8]) -> Option<i64> {
+    let (negative, digits) = signed(text)?;
+    let step = |number: i64, byte: &u8| {
+        let digit = byte.is_ascii_digit().then(|| i64::from(byte - b'0'))?;
+        number.checked_mul(10)?.checked_sub(digit)
+    };
+    let number = digits.iter().try_fold(0, step)?;
+    if negative { Some(number) } else { number.checked_neg() }
+}
+
+fn signed(text: &[u8]) -> Option<(bool, &[u8])> {
+    let blank = |byte: &u8| matches!(byte, b' ' | 0);
+    let start = text.iter().position(|byte| !blank(byte))?;
+    let end = text.iter().rposition(|byte| !blank(byte))?;
+    match text.get(start..=end)? {
+        [b'-', digits @ ..] if !digits.is_empty() => Some((true, digits)),
+        [b'+', digits @ ..] if !digits.is_empty() => Some((false, digits)),
+        digits => Some((false, digits)),
+    }
+}
+
+/// The shortest way to write a number with at most nine decimal places. The formatting of the standard library would be a tenth of
+/// the interpreter.
+pub(super) fn printed(value: f64) -> Option<String> {
+    let places = (0..=9_u8).find(|places| rounded(value, *places).to_bits() == value.to_bits() || (value == 0.0))?;
+    let whole = whole((value.abs() * 10_f64.powi(places.into())).round())?;
+    let tens = 10_i64.checked_pow(places.into())?;
+    let sign = if value < 0.0 { "-" } else { "" };
+    let mut text = format!("{sign}{}", whole / tens);
+    if places > 0 {
+        let fraction = format!("{}", whole % tens + tens);
+        text.push('.');
+        text.push_str(fraction.get(1..)?);
+    }
+    Some(text)
+}
+
 pub(super) fn rounded(value: f64, places: u8) -> f64 {
     let tens = 10_f64.powi(places.min(15).into());
     let whole = (value * tens).round();
@@ -104,7 +164,32 @@ mod tests {
         assert_eq!((Scale::new(0.0, 0), Scale::new(f64::NAN, 0), Scale::new(1.0, i64::MIN)), (None, None, None));
     }
 
+    #[test]
+    fn numbers_are_read_and_written_as_text() {
+        for (text, number) in [("23.5", 23.5), (" -0.05\0", -0.05), ("+7", 7.0), ("007.", 7.0), (".5", 0.5), ("0", 0.0)] {
+            assert_eq!(parsed(text.as_bytes()), Some(number), "{text}");
+        }
+        for text in ["", " ", "-", ".", "1.2.3", "1e5", "12 3", "9999999999999999", "NaN"] {
+            assert_eq!(parsed(text.as_bytes()), None, "{text}");
+        }
+        assert_eq!(parsed_whole(b"-9223372036854775808"), Some(i64::MIN));
+        assert_eq!((parsed_whole(b"9223372036854775808"), parsed_whole(b"1.5"), parsed_whole(b" 42 ")), (None, None, Some(42)));
+        for (number, text) in [(23.5, "23.5"), (-0.05, "-0.05"), (7.0, "7"), (1e9, "1000000000"), (0.0, "0")] {
+            assert_eq!(printed(number).as_deref(), Some(text));
+        }
+        assert_eq!((printed(1.0 / 3.0), printed(f64::NAN), printed(1e300)), (None, None, None));
+    }
+
     proptest! {
+        #[test]
+        fn written_numbers_come_back(raw in -999_999_999_999_i64..999_999_999_999, places in 0_i32..6) {
+            #[expect(clippy::cast_precision_loss, reason = "twelve digits")]
+            let number = raw as f64 / 10_f64.powi(places);
+            let text = printed(number).unwrap();
+            prop_assert_eq!(parsed(text.as_bytes()), Some(number), "{}", text);
+            prop_assert_eq!(parsed_whole(raw.to_string().as_bytes()), Some(raw));
+        }
+
         #[test]
         fn a_decimal_is_the_same_float(bits: u32) {
             let float = f32::from_bits(bits);

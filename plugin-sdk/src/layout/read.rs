@@ -1,6 +1,6 @@
 //! From bytes to values. Every read is bounded, so that no layout and no payload can make it trap.
 
-use super::number::{decimal, rounded};
+use super::number::{decimal, parsed, parsed_whole, rounded};
 use super::{Content, Field, Kind, Layout, Length, Lengths, Mark, Meaning, Message, Role, Shape, base64};
 use crate::Reader;
 use crate::error::{Error, ErrorKind, Result};
@@ -369,6 +369,17 @@ impl<'a> Frame<'a> {
             Content::Latin1 => Value::Text(latin1(bytes)),
             Content::Bytes => Value::Bytes(bytes.to_vec()),
             Content::Base64 => Value::Text(base64::encode(bytes)),
+            Content::Whole | Content::Decimal => {
+                let number = match content {
+                    Content::Whole => parsed_whole(bytes).map(Value::Integer),
+                    _ => parsed(bytes).map(Value::Number),
+                };
+                match number {
+                    Some(number) => number,
+                    None if self.lengths == Lengths::Lenient => Value::Null,
+                    None => return Err(self.refuse(field, start, "the text is no number")),
+                }
+            }
             Content::Bcd => match Reader::new(bytes).bcd(bytes.len()) {
                 Ok(digits) => Value::Text(digits),
                 Err(error) => return Err(self.refuse(field, start, &error.detail)),

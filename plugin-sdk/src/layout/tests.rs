@@ -34,6 +34,8 @@ fn columns(fields: &[Field]) -> Vec<Column> {
             }
             Shape::Chunk { content: Content::Bytes, .. } => ValueType::Bytes,
             Shape::Chunk { content: Content::Json, .. } => ValueType::Json,
+            Shape::Chunk { content: Content::Whole, .. } => ValueType::Integer,
+            Shape::Chunk { content: Content::Decimal, .. } => ValueType::Number,
             Shape::Chunk { .. } => ValueType::Text,
             _ => ValueType::Integer,
         };
@@ -294,10 +296,16 @@ fn any_field() -> impl Strategy<Value = (Shape, Value)> {
         (Shape::Chunk { length: Length::Fixed(9), content: Content::Latin1, pad: Some(b' ') }, text(&letters))
     });
     let utf8 = ".{0,6}".prop_map(|letters| (chunk(Length::Prefix { width: 1, little: false }, Content::Utf8), text(&letters)));
+    let number = any::<i32>().prop_map(|number| {
+        let shape = Shape::Chunk { length: Length::Fixed(14), content: Content::Decimal, pad: Some(b' ') };
+        (shape, Value::Number(f64::from(number) / 100.0))
+    });
+    let written = any::<i64>()
+        .prop_map(|number| (chunk(Length::Prefix { width: 1, little: false }, Content::Whole), Value::Integer(number)));
     let digits = "[0-9]{8}".prop_map(|digits| (chunk(Length::Fixed(4), Content::Bcd), text(&digits)));
     prop_oneof![
         4 => integer, 1 => whole, 1 => scaled, 1 => flag, 1 => choice, 1 => time, 1 => bcd_time, 1 => float, 1 => double, 1 => prefixed,
-        1 => fixed, 1 => padded, 1 => utf8, 1 => digits
+        1 => fixed, 1 => padded, 1 => utf8, 1 => number, 1 => written, 1 => digits
     ]
 }
 

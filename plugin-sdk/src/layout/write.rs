@@ -1,6 +1,6 @@
 //! From values to bytes. Lengths, payload lengths and check values are filled in.
 
-use super::number::whole;
+use super::number::{printed, whole};
 use super::read::{REGISTERS, marked, recognise};
 use super::{Content, Field, Layout, Length, Lengths, Meaning, Role, Shape, base64};
 use crate::error::{Error, ErrorKind, Result};
@@ -338,6 +338,11 @@ fn content_bytes(field: &Field, value: Value, content: Content, length: Length) 
         (Content::Latin1, Value::Text(text)) => {
             let bytes: std::result::Result<_, _> = text.chars().map(|letter| u8::try_from(u32::from(letter))).collect();
             bytes.map_err(|_| refuse(field, "a character has no place in one byte"))
+        }
+        (Content::Whole, value) => integer(field, &value).map(|number| number.to_string().into_bytes()),
+        (Content::Decimal, value) => {
+            let text = printed(number(field, &value)?);
+            text.map(String::into_bytes).ok_or_else(|| refuse(field, "more decimal places than can be written"))
         }
         (Content::Base64 | Content::Bytes, Value::Bytes(bytes)) => Ok(bytes),
         (Content::Base64, Value::Text(text)) => {

@@ -71,7 +71,10 @@ fn fractions(document: &Document) -> BTreeSet<(String, String)> {
     let mut found = BTreeSet::new();
     for message in document.messages.iter().flatten() {
         for field in message.fields.iter().flatten() {
-            if field.scale.is_some() || field.add.is_some() || matches!(field.word.as_str(), "float" | "double") {
+            if field.scale.is_some()
+                || field.add.is_some()
+                || matches!(field.word.as_str(), "float" | "double" | "string" | "varstring")
+            {
                 let service = field.service.clone().or_else(|| message.service.clone()).unwrap_or_default();
                 found.insert((service, target(field).to_owned()));
             }

@@ -177,6 +177,7 @@ fn value(shape: &Shape) -> Value {
             match content {
                 Content::Latin1 | Content::Utf8 => Value::Text("A".repeat(count)),
                 Content::Json => Value::Json("{}".to_owned()),
+                Content::Whole | Content::Decimal => Value::Integer(1),
                 Content::Bytes => Value::Bytes(vec![0x41; count]),
                 Content::Base64 => {
                     use base64::Engine as _;

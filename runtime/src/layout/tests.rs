@@ -195,6 +195,10 @@ fn values_and_the_profile() {
     let shifted = json!([report(&json!([{ "name": "level", "type": "int8u", "scale": 2, "add": -128 }]))]);
     let said = parse(&of_messages(&shifted)).unwrap().layout().decode(&[25]).unwrap();
     assert!(format!("{said:?}").contains("Integer(-78)"), "{said:?}");
+    // A decimal that is written as text (FAQ 4.1.1.5).
+    let written = json!([report(&json!([{ "name": "value", "type": "string", "length": 5 }]))]);
+    let layout = parse(&of_messages(&written)).unwrap();
+    assert_eq!((values(&layout, b"-12.5"), values(&layout, b"1,5  ")), (vec![Value::Number(-12.5)], vec![Value::Null]));
     refused(
         &of_messages(&json!([{ "name": "m", "kind": "report", "service": "Metre", "fields": [field("level", "int8u")] }])),
         &[("E2503", "/messages/0/fields/0/service"), ("E2503", "/messages/0/service")],

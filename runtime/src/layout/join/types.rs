@@ -37,9 +37,8 @@ pub(super) fn promised(
         (Base::Float { .. }, _) => Err("a float is a decimal in the profile"),
         (Base::Text(_), F::String | F::Enum | F::DateTime) => Ok(ValueType::Text),
         (Base::Text(_), F::JsonObject | F::StringList) => Ok(ValueType::Json),
-        (Base::Text(_), F::Int | F::Long | F::Decimal) => {
-            Err("a text is no number here: make it a string in the profile, or a number in the layout")
-        }
+        (Base::Text(_), F::Int | F::Long) => Ok(ValueType::Integer),
+        (Base::Text(_), F::Decimal) => Ok(ValueType::Number),
         (Base::Bytes(_), F::String) => Ok(ValueType::Text),
         (Base::Bytes(_), F::Bytes) => Ok(ValueType::Bytes),
         (Base::Bytes(_), _) => Err("an array or variant is bytes, or a string in base64, in the profile"),
@@ -110,6 +109,8 @@ pub(in crate::layout) fn push(
         Base::Text(extent) => {
             let content = match (promised, field.charset) {
                 (Some(ValueType::Json), _) => Content::Json,
+                (Some(ValueType::Integer), _) => Content::Whole,
+                (Some(ValueType::Number), _) => Content::Decimal,
                 (_, Some(CharsetWord::Utf8)) => Content::Utf8,
                 _ => Content::Latin1,
             };
