@@ -1,6 +1,6 @@
 //! `plugin push`, `promote`, `rollback` and `versions` against a running gateway, as a CI job types them.
 
-use codecgate_tests::{Gateway, KEY, component, variant};
+use codecgate_tests::{Gateway, KEY, RawDevice, component, eventually, variant};
 use serde_json::{Value, json};
 
 use super::{Ran, codecgate};
@@ -53,6 +53,35 @@ async fn a_codec_is_pushed_promoted_listed_and_taken_back() {
     let ran = plugin(&url, KEY, &["versions", "--product", "1", "--json"]).await;
     let items: Value = serde_json::from_str(&ran.out).unwrap();
     assert_eq!((&items[0]["number"], &items[1]["state"]), (&json!(2), &json!("active")));
+    gateway.stop().await;
+}
+
+/// No crate and no compiler: a folder with a layout is a product that speaks with its devices, both ways.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_layout_is_pushed_and_speaks_with_a_device() {
+    let gateway = Gateway::start().await;
+    let ran = plugin(&gateway.http_url(), KEY, &["push", "plugins/layouts/street-light", "--create"]).await;
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    assert!(ran.out.starts_with("version 1 of product 1 is active: street-light 1.0.0"), "{}", ran.out);
+    let device = gateway.add_device(1, "lamp-1").await;
+    let api = gateway.api();
+    let order = json!({ "service": "Light", "name": "SET_LED", "params": { "led": "ON" }, "expireTime": 3_600 });
+    let command = api.post(&format!("/api/v1/devices/{device}/commands"), &order).await.expect(201);
+
+    let mut lamp = RawDevice::registered(gateway.coap_addr(), "lamp-1").await;
+    lamp.report(&[2, 0x01, 0x2C]).await;
+    let listed = api.get(&format!("/api/v1/devices/{device}/uplinks")).await.expect(200);
+    assert_eq!(listed["items"][0]["outcome"], "decoded", "{listed}");
+    assert!(listed.to_string().contains("\"intensity\":300"), "{listed}");
+    let bytes = lamp.downlink().await;
+    assert_eq!((bytes[0], &bytes[3..]), (3, &b"ON "[..]), "{bytes:?}");
+    lamp.report(&[&[4], &bytes[1..3], &[0], b"ON "].concat()).await;
+    let ended = eventually("the command succeeds", || async {
+        let now = api.get(&format!("/api/v1/commands/{}", command["id"].as_str().unwrap())).await.expect(200);
+        (now["state"] == "SUCCESSFUL").then_some(now)
+    })
+    .await;
+    assert!(ended.to_string().contains("\"state\":\"ON\""), "{ended}");
     gateway.stop().await;
 }
 
