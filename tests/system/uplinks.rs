@@ -79,6 +79,25 @@ async fn a_product_without_codec_passes_bytes_on() {
     let listed = uplinks(&gateway, device).await;
     assert_eq!(listed[0]["outcome"], "transparent", "{listed:?}");
     assert_eq!(listed[0]["raw"].as_str().map(str::to_uppercase).as_deref(), Some("DEAD"));
+    assert_eq!(listed[0]["data"]["payloadBase64"], "3q0=", "{listed:?}");
+
+    // Down it goes the same way: as the application wrote it.
+    let path = format!("/api/v1/devices/{device}/commands");
+    let sent = api.post(&path, &json!({ "raw": { "text": "Ma" }, "expireTime": 0 })).await.expect(201);
+    assert_eq!((&sent["name"], &sent["params"]["hex"]), (&json!("raw"), &json!("4D61")));
+    assert_eq!(plain.downlink().await, b"Ma");
+    let id = sent["id"].as_str().unwrap().to_owned();
+    eventually("the bytes are delivered", || async {
+        let command = api.get(&format!("/api/v1/commands/{id}")).await.expect(200);
+        (command["state"] == "DELIVERED").then_some(())
+    })
+    .await;
+    let named = api.post(&path, &json!({ "service": "Meter", "name": "SET_VALVE", "params": { "open": true } })).await;
+    assert_eq!((named.status.as_u16(), &named.json()["code"]), (409, &json!("E4306")), "{}", named.text);
+    let with_codec = gateway.add_product("smoke-detector", json!({})).await;
+    let meter = gateway.add_device(with_codec, "detector-1").await;
+    let raw = api.post(&format!("/api/v1/devices/{meter}/commands"), &json!({ "raw": { "hex": "00" } })).await;
+    assert_eq!((raw.status.as_u16(), &raw.json()["code"]), (409, &json!("E4312")), "{}", raw.text);
     gateway.stop().await;
 }
 

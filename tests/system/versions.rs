@@ -167,16 +167,20 @@ async fn a_flipped_byte_in_the_compiled_code_is_noticed_and_the_codec_compiled_a
         files.filter(|path| path.extension().is_some_and(|ending| ending == "compiled")).collect::<Vec<_>>()
     };
     let paths = compiled(&gateway);
-    assert_eq!(paths.len(), 1, "{paths:?}");
-    let good = std::fs::read(&paths[0]).unwrap();
-    let mut bad = good.clone();
-    let middle = bad.len() / 2;
-    bad[middle] ^= 0x10;
-    std::fs::write(&paths[0], &bad).unwrap();
+    assert_eq!(paths.len(), 2, "the code, and that the component was checked: {paths:?}");
+    let good: Vec<Vec<u8>> = paths.iter().map(|path| std::fs::read(path).unwrap()).collect();
+    for (path, good) in paths.iter().zip(&good) {
+        let mut bad = good.clone();
+        let last = bad.len() - 1;
+        bad[last] ^= 0x10;
+        std::fs::write(path, &bad).unwrap();
+    }
     gateway.restart().await;
     meter.report(&meter::frame(1)).await;
     assert_eq!(decoded_by(&gateway, device).await, 1);
-    assert_ne!(std::fs::read(&paths[0]).unwrap(), bad, "it was replaced");
+    for (path, good) in paths.iter().zip(good) {
+        assert!(std::fs::read(path).unwrap() == good, "{} was not replaced", path.display());
+    }
     gateway.stop().await;
 }
 

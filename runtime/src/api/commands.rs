@@ -5,6 +5,8 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
@@ -13,6 +15,8 @@ use super::problem::{Code, Problem, member};
 use super::{Api, Shared, devices};
 use crate::downlink::NewCommand;
 use crate::model::{Command, CommandId, CommandState, DeviceId, ProductId};
+use crate::profile::Mistake;
+use crate::vectors::hex_bytes;
 
 /// A command and where it stands.
 #[derive(Debug, Serialize, ToSchema)]
@@ -100,16 +104,21 @@ impl From<Command> for CommandView {
     }
 }
 
-/// A command to send.
+/// A command to send: by service and name, or as bytes to a device whose product has no codec.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct CommandRequest {
     /// `serviceId` of the profile.
+    #[serde(default)]
     #[schema(example = "Valve")]
-    service: String,
+    service: Option<String>,
     /// `commandName` of the profile.
+    #[serde(default)]
     #[schema(example = "SET_VALVE")]
-    name: String,
+    name: Option<String>,
+    /// The bytes, instead of service, name and params.
+    #[serde(default)]
+    raw: Option<RawRequest>,
     /// Parameter -> value.
     #[serde(default = "no_params")]
     #[schema(value_type = Object, example = json!({"open": true}))]
@@ -122,6 +131,75 @@ pub(super) struct CommandRequest {
     #[serde(default)]
     #[schema(minimum = 0, maximum = 3)]
     max_retransmit: Option<u8>,
+}
+
+/// Bytes in one of three forms.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct RawRequest {
+    /// Hexadecimal, blanks allowed.
+    #[serde(default)]
+    #[schema(example = "4D61 6765")]
+    hex: Option<String>,
+    /// Base64 with padding.
+    #[serde(default)]
+    base64: Option<String>,
+    /// Text, sent as UTF-8.
+    #[serde(default)]
+    text: Option<String>,
+}
+
+/// Most bytes of a raw command: what fits one datagram of a narrow-band network.
+const MAX_RAW_BYTES: usize = 1_024;
+
+impl RawRequest {
+    fn bytes(self) -> Result<Vec<u8>, Mistake> {
+        let wrong =
+            |pointer: &str, reason: &str| member(pointer, "E4419", reason, "send one of hex, base64, text, with 1 to 1024 bytes");
+        let bytes = match (self.hex, self.base64, self.text) {
+            (Some(hex), None, None) => hex_bytes(&hex).map_err(|why| wrong("/raw/hex", &why))?,
+            (None, Some(base64), None) => BASE64.decode(base64.trim()).map_err(|why| wrong("/raw/base64", &why.to_string()))?,
+            (None, None, Some(text)) => text.into_bytes(),
+            _ => return Err(wrong("/raw", "not exactly one of hex, base64, text")),
+        };
+        if bytes.is_empty() || bytes.len() > MAX_RAW_BYTES {
+            return Err(wrong("/raw", &format!("{} bytes", bytes.len())));
+        }
+        Ok(bytes)
+    }
+}
+
+/// What is asked for.
+enum Asked {
+    Named { service: String, name: String },
+    Raw(Vec<u8>),
+}
+
+impl CommandRequest {
+    /// All that is wrong with the members at once.
+    fn asked(&mut self) -> Result<Asked, Problem> {
+        let mut wrong = Vec::new();
+        if let Some(count) = self.max_retransmit.filter(|count| *count > 3) {
+            let reason = format!("{count} is no number of retransmissions");
+            wrong.push(member("/maxRetransmit", "E4418", reason, "a number from 0 to 3, or leave it out"));
+        }
+        let asked = match (self.raw.take(), self.service.take(), self.name.take()) {
+            (Some(raw), None, None) => raw.bytes().map(Asked::Raw),
+            (None, Some(service), Some(name)) => Ok(Asked::Named { service, name }),
+            (Some(_), ..) => Err(member("/raw", "E4419", "raw stands beside service or name", "send one or the other")),
+            (None, service, _) => {
+                let missing = if service.is_none() { "/service" } else { "/name" };
+                Err(member(missing, "E4419", "service and name are missing", "send both, or raw for a product without codec"))
+            }
+        };
+        match asked {
+            Ok(asked) if wrong.is_empty() => Ok(asked),
+            asked => {
+                wrong.extend(asked.err());
+                Err(Problem::members(wrong))
+            }
+        }
+    }
 }
 
 fn no_params() -> serde_json::Value {
@@ -170,27 +248,23 @@ pub(super) struct CommandQuery {
 /// It is stored as PENDING when this answers; it is sent at once when `expireTime` is 0 or the device listens, else when the
 /// device next speaks.
 #[utoipa::path(post, path = "/api/v1/devices/{id}/commands", tag = "commands", params(("id" = u64, Path)), request_body = CommandRequest,
-    responses((status = 201, body = CommandView), (status = 409, description = "The product has no codec"),
+    responses((status = 201, body = CommandView), (status = 409, description = "The product has no codec, or has one and bytes were sent"),
         (status = 422, description = "It does not fit the profile; every mistake is told"),
         (status = 429, description = "The device has too many open commands")))]
 pub(super) async fn create_command(
     State(api): Shared,
     PathOf(device): PathOf<DeviceId>,
-    JsonBody(request): JsonBody<CommandRequest>,
+    JsonBody(mut request): JsonBody<CommandRequest>,
 ) -> Result<Response, Problem> {
-    if let Some(count) = request.max_retransmit.filter(|count| *count > 3) {
-        let reason = format!("{count} is no number of retransmissions");
-        return Err(Problem::members(vec![member("/maxRetransmit", "E4418", reason, "a number from 0 to 3, or leave it out")]));
-    }
-    let new = NewCommand {
-        device,
-        service: request.service,
-        name: request.name,
-        params: request.params,
-        expire_time_s: request.expire_time,
-        max_retransmit: request.max_retransmit,
+    let asked = request.asked()?;
+    let CommandRequest { params, expire_time: expire_time_s, max_retransmit, .. } = request;
+    let (desk, now) = (&api.parts.desk, api.now());
+    let command = match asked {
+        Asked::Raw(payload) => desk.create_raw(device, &payload, (expire_time_s, max_retransmit), now).await?,
+        Asked::Named { service, name } => {
+            desk.create(NewCommand { device, service, name, params, expire_time_s, max_retransmit }, now).await?
+        }
     };
-    let command = api.parts.desk.create(new, api.now()).await?;
     let location = format!("/api/v1/commands/{}", command.id);
     Ok((StatusCode::CREATED, [(header::LOCATION, location)], Json(CommandView::from(command))).into_response())
 }
@@ -256,6 +330,32 @@ mod tests {
         assert_eq!((request.expire_time, request.max_retransmit, request.params), (172_800, None, serde_json::json!({})));
         let misspelt = serde_json::from_str::<CommandRequest>(r#"{"service":"V","name":"S","expiretime":0}"#).unwrap_err();
         assert!(misspelt.to_string().contains("expiretime"), "{misspelt}");
+    }
+
+    #[test]
+    fn bytes_come_in_one_of_three_forms() {
+        let bytes = |json: &str| {
+            let mut request: CommandRequest = serde_json::from_str(json).unwrap();
+            match request.asked() {
+                Ok(Asked::Raw(bytes)) => Ok(bytes),
+                Ok(Asked::Named { .. }) => Ok(vec![]),
+                Err(problem) => Err(problem.body().mistakes.iter().map(|mistake| mistake.pointer.clone()).collect::<Vec<_>>()),
+            }
+        };
+        for json in [r#"{"raw":{"hex":"4d 61"}}"#, r#"{"raw":{"base64":"TWE="}}"#, r#"{"raw":{"text":"Ma"}}"#] {
+            assert_eq!(bytes(json), Ok(b"Ma".to_vec()), "{json}");
+        }
+        for (json, pointer) in [
+            (r#"{"raw":{"hex":"4"}}"#, "/raw/hex"),
+            (r#"{"raw":{"base64":"*"}}"#, "/raw/base64"),
+            (r#"{"raw":{"text":""}}"#, "/raw"),
+            (r#"{"raw":{"text":"a","hex":"00"}}"#, "/raw"),
+            (r#"{"raw":{"text":"a"},"name":"SET"}"#, "/raw"),
+            (r#"{"name":"SET"}"#, "/service"),
+        ] {
+            assert_eq!(bytes(json), Err(vec![pointer.to_owned()]), "{json}");
+        }
+        assert_eq!(bytes(r#"{"maxRetransmit":9}"#).unwrap_err().len(), 2);
     }
 
     #[test]

@@ -46,6 +46,7 @@ pub(super) enum Code {
     Unloadable,
     NoShadow,
     Redecoding,
+    NotTransparent,
     Shape,
     Profile,
     CodecMismatch,
@@ -63,7 +64,7 @@ pub(super) enum Code {
 
 impl Code {
     /// All, in the order of their texts.
-    pub(super) const ALL: [Self; 40] = [
+    pub(super) const ALL: [Self; 41] = [
         Self::BadPath,
         Self::BadQuery,
         Self::BadHeader,
@@ -91,6 +92,7 @@ impl Code {
         Self::Unloadable,
         Self::NoShadow,
         Self::Redecoding,
+        Self::NotTransparent,
         Self::Shape,
         Self::Profile,
         Self::CodecMismatch,
@@ -136,6 +138,7 @@ impl Code {
             Self::Unloadable => ("E4309", StatusCode::CONFLICT, "The codec version cannot be loaded"),
             Self::NoShadow => ("E4310", StatusCode::CONFLICT, "The codec version is not tried"),
             Self::Redecoding => ("E4311", StatusCode::CONFLICT, "The uplinks are being decoded again already"),
+            Self::NotTransparent => ("E4312", StatusCode::CONFLICT, "The product has a codec"),
             Self::Shape => ("E4401", StatusCode::UNPROCESSABLE_ENTITY, "The body has not the expected shape"),
             Self::Profile => ("E4402", StatusCode::UNPROCESSABLE_ENTITY, "The profile has mistakes"),
             Self::CodecMismatch => ("E4403", StatusCode::UNPROCESSABLE_ENTITY, "The codec does not fit the profile"),
@@ -197,7 +200,7 @@ pub(super) struct ProblemBody {
     column: Option<usize>,
     /// Every mistake of the document, at once.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    mistakes: Vec<Mistake>,
+    pub(super) mistakes: Vec<Mistake>,
 }
 
 impl Problem {
@@ -373,6 +376,9 @@ impl From<CommandError> for Problem {
             CommandError::NoDevice(_) => Self::new(Code::NoDevice, detail),
             CommandError::NoCommand(_) => Self::new(Code::NoCommand, detail),
             CommandError::NoCodec => Self::new(Code::NoCodec, detail).hint("PUT the component to /api/v1/products/{id}/codec"),
+            CommandError::NotTransparent => {
+                Self::new(Code::NotTransparent, detail).hint("send service, name and params instead of raw")
+            }
             CommandError::Invalid(mistakes) => Self::new(Code::Command, detail).with_mistakes(mistakes),
             CommandError::TooLate(_) => Self::new(Code::CommandTooLate, detail),
             CommandError::TooMany(_) => Self::new(Code::TooManyCommands, detail),

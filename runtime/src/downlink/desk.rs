@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU16, Ordering};
 use super::view;
 use crate::catalog::{Catalog, Slot};
 use crate::command::{Happening, transition};
-use crate::model::{Command, CommandId, CommandState, DeviceId, Timestamp};
+use crate::model::{Command, CommandId, CommandState, Device, DeviceId, Timestamp};
 use crate::profile::{Mistake, Severity, code};
 use crate::shard::Router;
 use crate::store::{Commit, Expect, Store, StoreError, Write};
@@ -45,6 +45,9 @@ pub enum CommandError {
     /// The product has no codec that could encode it.
     #[error("the device's product has no working codec; upload one first")]
     NoCodec,
+    /// Bytes for a product whose commands have names.
+    #[error("the device's product has a codec: its commands have a service, a name and parameters")]
+    NotTransparent,
     /// It contradicts the profile; every mistake is told.
     #[error("the command does not fit the profile ({} mistakes)", .0.len())]
     Invalid(Vec<Mistake>),
@@ -105,6 +108,32 @@ impl Desk {
             return Err(CommandError::Invalid(vec![not_in_codec(&new)]));
         };
         active.plan.params(index, &new.params).map_err(CommandError::Invalid)?;
+        self.accept(&device, new, now).await
+    }
+
+    /// Accepts bytes as they are for a device whose product has no codec; otherwise as [`Desk::create`]. No response can be matched with
+    /// them, so DELIVERED is the most that they reach.
+    ///
+    /// # Errors
+    /// [`CommandError`]; nothing was stored then.
+    pub async fn create_raw(
+        &self,
+        device: DeviceId,
+        payload: &[u8],
+        (expire_time_s, max_retransmit): (u64, Option<u8>),
+        now: Timestamp,
+    ) -> Result<Command, CommandError> {
+        let device = self.store.device(device)?.ok_or(CommandError::NoDevice(device))?.doc;
+        let product = self.catalog.active(device.product).ok_or(CommandError::NoCodec)?;
+        if !matches!(product.codec, Slot::Transparent) {
+            return Err(CommandError::NotTransparent);
+        }
+        let params = serde_json::json!({ "hex": hex::encode_upper(payload) });
+        let (service, name) = (String::new(), Command::RAW.to_owned());
+        self.accept(&device, NewCommand { device: device.id, service, name, params, expire_time_s, max_retransmit }, now).await
+    }
+
+    async fn accept(&self, device: &Device, new: NewCommand, now: Timestamp) -> Result<Command, CommandError> {
         let open = self.store.open_commands(device.id)?.len();
         if open >= MAX_OPEN {
             return Err(CommandError::TooMany(open));

@@ -1,4 +1,4 @@
-//! A command's bytes: its parameters in the codec's order, a mid, and the codec's answer.
+//! A command's bytes: its parameters in the codec's order, a mid, and the codec's answer; or what the application wrote.
 
 use std::sync::Arc;
 
@@ -25,6 +25,10 @@ pub(crate) fn encode(
     has_more: bool,
     now: Timestamp,
 ) -> Result<Encoded, String> {
+    if let Some(payload) = command.raw() {
+        let mid = next_mid(last_mid, busy).ok_or("every mid of the device is in use")?;
+        return Ok(Encoded { mid, payload });
+    }
     let active = match &product.codec {
         Slot::Active(active) => active,
         Slot::Transparent => return Err("the product has no codec".to_owned()),

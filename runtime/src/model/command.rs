@@ -123,7 +123,7 @@ pub struct Command {
     pub device: DeviceId,
     /// The device's product.
     pub product: ProductId,
-    /// `serviceId` of the profile.
+    /// `serviceId` of the profile; empty for a raw command ([`Command::raw`]).
     pub service: String,
     /// `commandName` of the profile.
     pub name: String,
@@ -164,6 +164,18 @@ pub struct Command {
 impl Command {
     /// `expireTime` when the caller names none: 48 hours (REFERENCE C.6).
     pub const DEFAULT_EXPIRE_S: u64 = 172_800;
+
+    /// Name of commands whose bytes the application wrote, for products that have no codec.
+    pub const RAW: &str = "raw";
+
+    /// The bytes, if the application wrote them. They stand in `params` as `{"hex": ..}`.
+    #[must_use]
+    pub fn raw(&self) -> Option<Vec<u8>> {
+        if !self.service.is_empty() || self.name != Self::RAW {
+            return None;
+        }
+        hex::decode(self.params.get("hex")?.as_str()?).ok()
+    }
 
     /// Until when it may be sent. An immediate command has no later: it is sent or fails at once.
     #[must_use]

@@ -2,6 +2,9 @@
 
 use std::fmt::Write;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+
 use crate::model::{CommandId, Response};
 
 /// A JSON object under construction; begins with the trace and the provenance.
@@ -28,6 +31,12 @@ impl Body {
     /// Adds bytes as upper-case hex, the way device documents print frames.
     pub(crate) fn hex(mut self, name: &str, bytes: &[u8]) -> Self {
         let _ = write!(self.text, ",\"{name}\":\"{}\"", hex::encode_upper(bytes));
+        self
+    }
+
+    /// Adds bytes as base64 text.
+    pub(crate) fn base64(mut self, name: &str, bytes: &[u8]) -> Self {
+        let _ = write!(self.text, ",\"{name}\":\"{}\"", BASE64.encode(bytes));
         self
     }
 

@@ -93,7 +93,8 @@ pub(crate) fn work(
     let payload = &message.payload;
     let active = match &sender.product.codec {
         Slot::Transparent => {
-            let body = Body::new(trace, &sender.product.provenance).hex("payload", payload).finish();
+            let body = Body::new(trace, &sender.product.provenance).hex("payload", payload);
+            let body = body.base64("payloadBase64", payload).finish();
             return ended(End::Transparent, sender.event(EventKind::Transparent, now, Some(payload.clone()), body));
         }
         Slot::Broken(why) => {
