@@ -86,7 +86,7 @@ const ONE_FOLDER: &[(&str, &[&str])] = &[
     ("ed25519_dalek", &["package"]),
     ("socket2", &["transport"]),
     ("clap", &["cli"]),
-    ("codecgate_sdk", &["layout"]),
+    ("codecgate_sdk", &["layout", "vectors"]),
     ("wit_component", &["cli"]),
     ("toml", &["config", "package"]),
     ("tracing_subscriber", &["telemetry"]),

@@ -12,6 +12,7 @@
 //! | `endpoint` | both, optional | endpoint client name of the device |
 //! | `received` | both, optional | time of arrival, RFC 3339; 2024-01-01T00:00:00Z when not given |
 //! | `hex` | decode | the payload; spaces are allowed |
+//! | `parts` | decode | the payload instead of `hex`, field by field ([`parts`]) |
 //! | `messages` | decode | list of `{"report": ..}` and `{"response": ..}`, in order |
 //! | `command` | encode | `{"service", "name", "mid", "hasMore", "params"}`; `hasMore` defaults to false, `params` to `{}` |
 //! | `reportAck` | encode | `{"uplink": hex, "errcode", "hasMore"}` instead of `command`; both default to 0 and false |
@@ -24,6 +25,7 @@
 //! format 42.
 
 mod compare;
+pub mod parts;
 mod run;
 mod time;
 mod vector;

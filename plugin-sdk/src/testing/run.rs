@@ -7,6 +7,7 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use serde_json::{Map, Value as Json, json};
 
 use super::compare::differences;
+use super::parts::frame;
 use super::vector::{Command, Direction, Placed, Refusal, Vector, bytes};
 use super::{RECEIVED_MS, time, with_card};
 use crate::codec::{Codec, decode, encode};
@@ -70,8 +71,15 @@ enum Expected {
 /// A vector whose keys fit together, or why they do not.
 fn plan<C: Codec>(vector: &Vector) -> Result<Plan, String> {
     let refusal = vector.error.as_ref().map(|Refusal { kind, offset }| Expected::Refusal(kind.clone(), *offset));
+    if vector.direction == Direction::Encode && vector.parts.is_some() {
+        return Err("an encode vector has `hex` and no `parts`".into());
+    }
     if vector.direction == Direction::Decode {
-        let Some(Some(payload)) = &vector.hex else { return Err("a decode vector needs `hex`".into()) };
+        let payload = match (&vector.hex, &vector.parts) {
+            (Some(Some(hex)), None) => bytes(hex)?,
+            (None, Some(parts)) => frame(parts)?,
+            _ => return Err("a decode vector needs either `hex` or `parts`".into()),
+        };
         if vector.command.is_some() || vector.report_ack.is_some() {
             return Err("a decode vector has no `command` and no `reportAck`".into());
         }
@@ -80,7 +88,7 @@ fn plan<C: Codec>(vector: &Vector) -> Result<Plan, String> {
             (None, Some(refusal)) => refusal,
             _ => return Err("a decode vector needs either `messages` or `error`".into()),
         };
-        return Ok(Plan::Decode { payload: bytes(payload)?, expected });
+        return Ok(Plan::Decode { payload, expected });
     }
     if vector.messages.is_some() {
         return Err("an encode vector has no `messages`".into());

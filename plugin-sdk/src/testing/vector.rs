@@ -26,6 +26,8 @@ pub(super) struct Vector {
     /// None = the key is not there, some none = null.
     #[serde(default, deserialize_with = "given")]
     pub(super) hex: Option<Option<String>>,
+    /// The payload field by field, instead of `hex`.
+    pub(super) parts: Option<Vec<Value>>,
     pub(super) messages: Option<Vec<Value>>,
     pub(super) command: Option<Command>,
     #[serde(rename = "reportAck")]

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use codecgate_sdk::testing::parts::frame;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
@@ -21,6 +22,7 @@ struct Written {
     direction: Direction,
     #[serde(default, deserialize_with = "present")]
     hex: Option<Option<String>>,
+    parts: Option<Vec<Value>>,
     messages: Option<Vec<ExpectedMessage>>,
     error: Option<Fault>,
     command: Option<CommandAsk>,
@@ -107,7 +109,8 @@ pub fn parse(json: &str) -> Result<Vec<Vector>, Vec<String>> {
 }
 
 fn check(written: Written) -> Result<Vector, String> {
-    let Written { name, source, direction, hex, messages, error, command, report_ack, endpoint, attributes, received } = written;
+    let Written { name, source, direction, hex, parts, messages, error, command, report_ack, endpoint, attributes, received } =
+        written;
     if source.trim().is_empty() {
         return Err("`source` is empty; a vector without one proves nothing".to_owned());
     }
@@ -115,7 +118,11 @@ fn check(written: Written) -> Result<Vector, String> {
     let received = received.map_or(Ok(RECEIVED), |text| Timestamp::parse(&text)).map_err(|error| error.to_string())?;
     let (ask, expected) = match (direction, command, report_ack) {
         (Direction::Decode, None, None) => {
-            let payload = hex_bytes(&hex.flatten().ok_or("a decode vector has `hex`")?)?;
+            let payload = match (hex.flatten(), parts) {
+                (Some(hex), None) => hex_bytes(&hex)?,
+                (None, Some(parts)) => frame(&parts)?,
+                _ => return Err("a decode vector has either `hex` or `parts`".to_owned()),
+            };
             let expected = match (messages, error) {
                 (Some(messages), None) => Answer::Messages(messages.into_iter().map(canonical).collect::<Result<_, _>>()?),
                 (None, Some(fault)) => Answer::Fault(fault),
@@ -124,6 +131,7 @@ fn check(written: Written) -> Result<Vector, String> {
             (Ask::Decode(payload), expected)
         }
         (Direction::Decode, ..) => return Err("a decode vector has no `command` and no `reportAck`".to_owned()),
+        (Direction::Encode, ..) if parts.is_some() => return Err("an encode vector has `hex` and no `parts`".to_owned()),
         (Direction::Encode, command, report_ack) => {
             let ask = match (command, report_ack) {
                 (Some(command), None) => Ask::Command(command),

@@ -29,6 +29,32 @@ fn every_mistake_of_a_document_is_told() {
 }
 
 #[test]
+fn a_payload_is_hex_or_parts() {
+    let parse_one = |payload: &str| {
+        parse(&format!(r#"[{{"name": "a", "source": "s", "direction": "decode", {payload} "messages": []}}]"#))
+            .map(|list| list[0].ask.clone())
+    };
+    let parts = r#""parts": ["02", {"u16": 314}, {"sum8": true}],"#;
+    assert_eq!(parse_one(parts), Ok(Ask::Decode(vec![2, 1, 58, 61])));
+    assert_eq!(parse_one(r#""hex": "02 013A 3D","#), parse_one(parts));
+    for (payload, told) in
+        [("", "either `hex` or `parts`"), (r#""hex": "00", "parts": [],"#, "either"), (r#""parts": [{"u8": 256}],"#, "part 0")]
+    {
+        let mistakes = parse_one(payload).unwrap_err();
+        assert!(mistakes.len() == 1 && mistakes[0].contains(told), "{payload}: {mistakes:?}");
+    }
+}
+
+#[test]
+fn the_guide_s_vectors_are_vectors_and_its_two_forms_of_a_payload_are_one() {
+    let guide = include_str!("../../../plugin-sdk/VECTORS.md");
+    let (_, rest) = guide.split_once("```json\n").unwrap();
+    let (block, _) = rest.split_once("```").unwrap();
+    let vectors = parse(block).unwrap_or_else(|mistakes| panic!("{mistakes:#?}"));
+    assert_eq!((vectors.len(), &vectors[0].ask), (4, &vectors[1].ask));
+}
+
+#[test]
 fn nothing_to_send_is_not_the_same_as_saying_nothing() {
     let vectors = parse(
         r#"[{"name": "a", "source": "x", "direction": "encode", "reportAck": {"uplink": "00 01", "errcode": 1}, "hex": null}]"#,
