@@ -29,12 +29,14 @@ pub(super) fn recognise<'l>(layout: &'l Layout, payload: &[u8]) -> Result<&'l Me
 pub(super) fn marked(marks: &[Mark], payload: &[u8]) -> bool {
     marks.iter().all(|mark| {
         let rest = payload.get(usize::from(mark.offset)..).unwrap_or_default();
-        match (mark.bytes.as_slice(), rest) {
-            // One byte, nearly always.
-            ([byte], [first, ..]) => byte == first,
-            (bytes, rest) => rest.starts_with(bytes),
-        }
+        rest.len() >= mark.bytes.len() && same(&mark.bytes, rest)
     })
+}
+
+/// Compares as many bytes as the shorter has. They are so few that a call would cost more.
+#[inline]
+fn same(one: &[u8], other: &[u8]) -> bool {
+    one.iter().zip(other).all(|(one, other)| one == other)
 }
 
 /// What to say where no message fits: the place at which the message that fits best is left, and what stands there.
@@ -60,7 +62,7 @@ fn unknown<'l>(messages: impl Iterator<Item = &'l Message>, payload: &[u8]) -> E
 fn read(layout: &Layout, message: &Message, payload: &[u8]) -> Result<Vec<wire::Message>> {
     let (end, lengths) = (payload.len(), layout.lengths);
     let mut frame = Frame { payload, at: 0, end, bounded: false, lengths, message, counts: [0; REGISTERS] };
-    let mut seen = Seen { messages: empty(message), mid: 0, errcode: 0, has_more: false, event_time: None };
+    let mut seen = Seen::new(message, false, None);
     let from = message.group.map_or(message.fields.len(), |group| group.from.into());
     let (once, repeated) = message.fields.split_at_checked(from).unwrap_or_default();
     for field in once {
@@ -88,7 +90,7 @@ fn read(layout: &Layout, message: &Message, payload: &[u8]) -> Result<Vec<wire::
             let detail = format!("{}: its fields repeat more than {MOST_TIMES} times", message.name);
             return Err(Error::new(ErrorKind::BadField, detail).at(begin));
         }
-        let mut seen = Seen { messages: empty(message), mid: 0, errcode: 0, has_more, event_time };
+        let mut seen = Seen::new(message, has_more, event_time);
         repeated.iter().try_for_each(|field| frame.field(field, &mut seen))?;
         messages.extend(seen.told().into_iter().filter(has_values));
         // What takes no bytes would repeat for ever.
@@ -106,11 +108,9 @@ fn has_values(message: &wire::Message) -> bool {
 
 /// The messages that it will say, without values.
 fn empty(message: &Message) -> Vec<wire::Message> {
-    // Enough for nearly all; a list grows where it is not.
-    let capacity = message.fields.len().min(24);
     let report = |services: &[u16], kind: ReportKind| {
         let report = |service: &u16| {
-            let fields = Vec::with_capacity(capacity);
+            let fields = Vec::new();
             wire::Message::Report(wire::Report { service: *service, kind, event_time: None, fields, has_more: false })
         };
         services.iter().map(report).collect()
@@ -119,8 +119,7 @@ fn empty(message: &Message) -> Vec<wire::Message> {
         Kind::Report { services } => report(services, ReportKind::Report),
         Kind::Event { services } => report(services, ReportKind::Event),
         Kind::Response { command } | Kind::Command { command } => {
-            let fields = Vec::with_capacity(capacity);
-            vec![wire::Message::Response(Response { mid: 0, errcode: 0, command: Some(*command), fields })]
+            vec![wire::Message::Response(Response { mid: 0, errcode: 0, command: Some(*command), fields: Vec::new() })]
         }
     }
 }
@@ -128,6 +127,8 @@ fn empty(message: &Message) -> Vec<wire::Message> {
 /// What was read so far.
 struct Seen {
     messages: Vec<wire::Message>,
+    /// The values of the first message, nearly always the only one.
+    first: Vec<wire::Field>,
     mid: u16,
     errcode: u8,
     has_more: bool,
@@ -135,8 +136,17 @@ struct Seen {
 }
 
 impl Seen {
+    fn new(message: &Message, has_more: bool, event_time: Option<u64>) -> Self {
+        // Enough for nearly all; a list grows where it is not.
+        let first = Vec::with_capacity(message.fields.len().min(24));
+        Self { messages: empty(message), first, mid: 0, errcode: 0, has_more, event_time }
+    }
+
     /// The messages with what goes for all of their values.
     fn told(mut self) -> Vec<wire::Message> {
+        if let Some(fields) = self.messages.first_mut().map(fields_of) {
+            *fields = self.first;
+        }
         for told in &mut self.messages {
             match told {
                 wire::Message::Report(report) => {
@@ -154,12 +164,20 @@ impl Seen {
 
     #[inline]
     fn push(&mut self, part: u8, index: u16, value: Value) {
-        let fields = match self.messages.get_mut(usize::from(part)) {
-            Some(wire::Message::Report(report)) => &mut report.fields,
-            Some(wire::Message::Response(response)) => &mut response.fields,
-            None => return,
+        let fields = match part {
+            0 => Some(&mut self.first),
+            part => self.messages.get_mut(usize::from(part)).map(fields_of),
         };
-        fields.push(wire::Field { index, value });
+        if let Some(fields) = fields {
+            fields.push(wire::Field { index, value });
+        }
+    }
+}
+
+fn fields_of(message: &mut wire::Message) -> &mut Vec<wire::Field> {
+    match message {
+        wire::Message::Report(report) => &mut report.fields,
+        wire::Message::Response(response) => &mut response.fields,
     }
 }
 
@@ -217,7 +235,7 @@ impl<'a> Frame<'a> {
             }
             Shape::Constant => {
                 let found = self.take(field, field.default.len())?;
-                if self.lengths == Lengths::Strict && field.role == Role::Nothing && found != field.default {
+                if self.lengths == Lengths::Strict && field.role == Role::Nothing && !same(found, &field.default) {
                     return Err(self.refuse(field, start, "another constant is expected"));
                 }
                 Ok(())
