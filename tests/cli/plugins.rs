@@ -78,6 +78,18 @@ fn a_new_codec_passes_its_vector_wherever_it_lies() {
     let again = codecgate(".", ["plugin", "new", "my-meter", "--path", place]);
     assert_eq!(again.code, Some(2), "{again:?}");
     assert!(again.err.contains("not an empty folder"), "{}", again.err);
+
+    // A bug tells where it is, though what is shipped has no tables of lines.
+    let file = std::path::Path::new(place).join("src/lib.rs");
+    let source =
+        std::fs::read_to_string(&file).unwrap().replace("match frame.u8()? {", "match frame.u8()? { 0x77 => inner(frame),");
+    let bug = "\n#[inline(never)]\nfn inner(frame: &mut Reader<'_>) -> Messages<SensorCodec> {\n    let all = [1_u8; 3];\n    \
+               assert!(all[usize::from(frame.u8().unwrap())] > 5);\n    Messages::new()\n}\n";
+    std::fs::write(&file, source + bug).unwrap();
+    let trapped = codecgate(".", ["plugin", "run", place, "--hex", "7709"]);
+    assert_eq!(trapped.code, Some(1), "{trapped:?}");
+    let line = trapped.err.lines().find(|line| line.starts_with("  at my_meter::inner")).expect("the author's function");
+    assert!(line.contains("src/lib.rs:"), "{}", trapped.err);
 }
 
 /// Packed, signed, checked as the gateway does, and found out when it was changed; all in a folder with a name that is not ASCII.

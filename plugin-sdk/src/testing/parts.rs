@@ -81,7 +81,7 @@ fn number(out: Writer, kind: &str, value: &Value) -> Result<Writer, String> {
     let unknown = || format!("no part is called {kind:?}; there are {KNOWN}");
     let (plain, little) = kind.strip_suffix("_le").map_or((kind, false), |plain| (plain, true));
     let bits: usize = plain.get(1..).and_then(|bits| bits.parse().ok()).ok_or_else(unknown)?;
-    let bytes = Some(bits / 8).filter(|bytes| bits % 8 == 0 && (1..=8).contains(bytes)).ok_or_else(unknown)?;
+    let bytes = Some(bits / 8).filter(|bytes| bits.is_multiple_of(8) && (1..=8).contains(bytes)).ok_or_else(unknown)?;
     let whole = || format!("{kind} takes a whole number, not {value}");
     let failed = |error: crate::Error| error.to_string();
     match (plain.as_bytes().first(), little) {
@@ -113,7 +113,7 @@ mod tests {
     use super::*;
 
     fn hex(parts: &Value) -> Result<String, String> {
-        frame(parts.as_array().unwrap()).map(|bytes| hex::encode_upper(bytes))
+        frame(parts.as_array().unwrap()).map(hex::encode_upper)
     }
 
     #[test]

@@ -76,14 +76,33 @@ pub enum BuildError {
 /// # Errors
 /// [`BuildError`]; its text says what to do.
 pub fn build_component(dir: &Path, target_dir: &Path) -> Result<PathBuf, BuildError> {
+    build(dir, target_dir, |_| {})
+}
+
+/// The same with tables of lines, so that a trap tells file and line. The code is the same; the file is some times larger.
+///
+/// # Errors
+/// [`BuildError`]; its text says what to do.
+pub fn build_with_lines(dir: &Path, target_dir: &Path) -> Result<PathBuf, BuildError> {
+    build(dir, target_dir, |cargo| {
+        cargo.env("CARGO_PROFILE_RELEASE_DEBUG", "line-tables-only").env("CARGO_PROFILE_RELEASE_STRIP", "none");
+    })
+}
+
+fn build(dir: &Path, target_dir: &Path, change: impl Fn(&mut Command)) -> Result<PathBuf, BuildError> {
     let manifest = dir.join("Cargo.toml");
     let manifest = fs::canonicalize(&manifest).map_err(|_| BuildError::NoCrate { dir: dir.to_owned() })?;
     let dir = manifest.parent().unwrap_or(dir);
     let target_dir = std::path::absolute(target_dir).map_err(|source| BuildError::Io { path: target_dir.to_owned(), source })?;
     ensure_target(dir)?;
-    let mut output = run(&mut release_build(&manifest, dir, &target_dir, COMPONENT_LINKER))?;
+    let with = |linker: &str| {
+        let mut cargo = release_build(&manifest, dir, &target_dir, linker);
+        change(&mut cargo);
+        run(&mut cargo)
+    };
+    let mut output = with(COMPONENT_LINKER)?;
     if !output.status.success() && lacks_linker(&output.stderr) {
-        output = run(&mut release_build(&manifest, dir, &target_dir, CORE_LINKER))?;
+        output = with(CORE_LINKER)?;
     }
     if !output.status.success() {
         return Err(BuildError::Failed { dir: dir.to_owned(), stderr: text(&output.stderr) });

@@ -9,11 +9,11 @@ use std::sync::Arc;
 use serde_json::{Map, Value, json};
 
 use super::args::{BuildArgs, Format, RunArgs};
-use super::build::build_component;
+use super::build::{build_component, build_with_lines};
 use super::{Exit, Failure, Streams, layout, package, profile, ship};
 use crate::admission::Runner;
 use crate::clock;
-use crate::codec::{Anatomy, Codec, DeviceCard, Host, Instances};
+use crate::codec::{Anatomy, CallError, Codec, DeviceCard, Host, Instances};
 use crate::config::Config;
 use crate::model::{Downlink, Endpoint, Message, Origin, ReportKind};
 use crate::profile::{Mistake, Plan, Profile};
@@ -83,9 +83,32 @@ pub(super) fn run(args: &RunArgs, streams: &mut Streams<'_>) -> Result<Exit, Fai
     if dropped > 0 {
         writeln!(streams.err, "log: {dropped} more lines were dropped")?;
     }
+    if let (true, Some(payload)) = (bench.trapped, &args.hex) {
+        lines_of_trap(&args.dir, &payload.0, &bench, streams)?;
+    }
     let text = serde_json::to_string_pretty(&answer?).map_err(std::io::Error::from)?;
     writeln!(streams.out, "{text}")?;
     Ok(Exit::Done)
+}
+
+/// Builds the crate once more with tables of lines and lets it trap again, where an engine tells file and line.
+fn lines_of_trap(dir: &Path, payload: &[u8], bench: &Bench, streams: &mut Streams<'_>) -> Result<(), Failure> {
+    if layout::is_layout(dir) {
+        return Ok(());
+    }
+    let built = build_with_lines(dir, &target_dir(dir).join("lines"))
+        .map_err(|error| Failure::failed(format!("{} does not build", dir.display())).because(error))?;
+    let bytes = fs::read(&built).map_err(|error| Failure::unreadable(&built, error))?;
+    let refused = |refusal| Failure::failed("the component is not admitted").because(refusal);
+    let host = Host::metered(bench.host.limits().clone()).map_err(refused)?;
+    let codec = host.load(&bytes).map_err(refused)?;
+    let again = Instances::new(Arc::clone(&host)).decode(&codec, &bench.card, payload, &Origin::app_data(clock::wall().0));
+    if let Err(CallError::Trap { frames, .. }) = again {
+        for frame in frames {
+            writeln!(streams.err, "  at {frame}")?;
+        }
+    }
+    Ok(())
 }
 
 /// The same in the vendor's words.
@@ -133,6 +156,8 @@ pub(super) struct Bench {
     pub(super) plan: Plan,
     instances: Instances,
     card: Arc<DeviceCard>,
+    /// The last decode ended so.
+    trapped: bool,
 }
 
 impl Bench {
@@ -153,14 +178,15 @@ impl Bench {
         let endpoint = Endpoint::new("plugin-run").map_err(|error| Failure::failed("no endpoint").because(error))?;
         let card = Arc::new(DeviceCard { endpoint, attributes: Arc::default() });
         let instances = Instances::new(Arc::clone(&host));
-        Ok(Self { profile, component: bytes, host, codec, plan, instances, card })
+        Ok(Self { profile, component: bytes, host, codec, plan, instances, card, trapped: false })
     }
 
     fn decode(&mut self, payload: &[u8]) -> Result<Value, Failure> {
         let now = clock::wall();
         let origin = Origin::app_data(now.0);
-        let refused = |error| Failure::failed("the payload cannot be decoded").because(error);
-        let messages = self.instances.decode(&self.codec, &self.card, payload, &origin).map_err(refused)?;
+        let answer = self.instances.decode(&self.codec, &self.card, payload, &origin);
+        self.trapped = matches!(answer, Err(CallError::Trap { .. }));
+        let messages = answer.map_err(|error| Failure::failed("the payload cannot be decoded").because(error))?;
         let shown = messages.iter().map(|message| self.show(message, now.0));
         shown
             .collect::<Result<Vec<Value>, String>>()
