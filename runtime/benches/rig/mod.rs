@@ -101,11 +101,11 @@ pub(crate) async fn product(gateway: &Gateway, component: &[u8], model: &str) ->
     product.id
 }
 
-/// Adds devices, spread over the products, and registers each.
-pub(crate) async fn fleet(gateway: &Gateway, products: &[ProductId], count: usize) -> Vec<Wire> {
+/// Adds devices, called by the name and a number, spread over the products, and registers each.
+pub(crate) async fn fleet(gateway: &Gateway, products: &[ProductId], count: usize, name: &str) -> Vec<Wire> {
     let mut wires = Vec::new();
     for (index, product) in products.iter().cycle().take(count).enumerate() {
-        let endpoint = format!("bench-{index}");
+        let endpoint = format!("{name}-{index}");
         provision(gateway, *product, std::iter::once(endpoint.clone())).await;
         wires.push(Wire::register(gateway.coap_addr(), &endpoint).await);
     }

@@ -59,7 +59,7 @@ async fn run(plan: Plan) {
     let gateway = rig::gateway(data.path(), |_| {}).await;
     let product = rig::product(&gateway, &component, "WM20").await;
 
-    let mut devices = rig::fleet(&gateway, &[product], plan.devices).await;
+    let mut devices = rig::fleet(&gateway, &[product], plan.devices, "bench").await;
     if plan.wants("ratio") {
         ratio(&gateway, &mut devices, &plan).await;
     }

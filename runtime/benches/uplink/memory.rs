@@ -47,7 +47,7 @@ async fn register(gateway: &Gateway, range: std::ops::Range<u32>) {
 }
 
 /// Bytes that are resident now; 0 where there is no /proc.
-fn resident() -> u64 {
+pub(super) fn resident() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap_or_default();
     line.trim().trim_end_matches(" kB").parse::<u64>().unwrap_or(0) * 1_024

@@ -1,7 +1,9 @@
-//! Many products at work against one: the same load on two gateways, interleaved; and how long the start takes with them.
+//! Many products at work against one: the same load on two gateways, interleaved, once spread over all products and once from devices of
+//! one of them; what a loaded product weighs, and how long the start takes with them.
 
 use std::time::{Duration, Instant};
 
+use super::memory::resident;
 use super::rig::{self, Code, Wire, drive, median};
 
 pub(super) async fn section(
@@ -12,20 +14,23 @@ pub(super) async fn section(
 ) {
     let data = tempfile::tempdir().unwrap();
     let many = rig::gateway(data.path(), |_| {}).await;
-    let begin = Instant::now();
+    let (begin, before) = (Instant::now(), resident());
     let mut products = Vec::new();
     for number in 0..count {
         products.push(rig::product(&many, &rig::variant(component, number, code), &format!("WM{number}")).await);
     }
-    let loading = begin.elapsed();
-    let mut spread = rig::fleet(&many, &products, devices.len()).await;
+    let (loading, grown) = (begin.elapsed(), resident().saturating_sub(before));
+    let mut spread = rig::fleet(&many, &products, devices.len(), "spread").await;
+    let mut single = rig::fleet(&many, products.get(..1).unwrap_or_default(), devices.len(), "single").await;
     drive(&mut spread, round, None).await;
-    let (mut ratios, mut rates) = (Vec::new(), Vec::new());
+    let (mut ratios, mut rates, mut beside) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..rounds {
         let alone = drive(devices, round, None).await;
         let among = drive(&mut spread, round, None).await;
+        let one = drive(&mut single, round, None).await;
         ratios.push(among.rate / alone.rate);
         rates.push(among.rate);
+        beside.push(one.rate / alone.rate);
     }
     let whose = match code {
         Code::Shared => "that share one codec's code",
@@ -37,7 +42,12 @@ pub(super) async fn section(
         median(rates),
         median(ratios)
     );
-    drop(spread);
+    println!(
+        "the same {count} loaded, devices of one of them: {:.2} of one product    (floor 0.80, goal 0.98); {} KiB of RSS each",
+        median(beside),
+        grown / u64::from(count) / 1_024
+    );
+    drop((spread, single));
     many.stop().await.unwrap();
     let mut starts = Vec::new();
     for _ in 0..rounds.max(3) {

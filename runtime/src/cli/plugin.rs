@@ -137,7 +137,7 @@ fn vendor(args: &RunArgs, bench: &Bench, streams: &mut Streams<'_>) -> Result<Ex
         Answer::Messages(messages) => writeln!(streams.out, "{}", Value::from(messages))?,
         Answer::Bytes(Some(bytes)) => writeln!(streams.out, "{}", hex::encode_upper(bytes))?,
         Answer::Bytes(None) => writeln!(streams.err, "the codec sends nothing")?,
-        other => return Err(Failure::failed("the codec gives no such answer").because(Gone(other.to_string()))),
+        other => return Err(Failure::failed("the codec gives no answer").because(Gone(other.to_string()))),
     }
     Ok(Exit::Done)
 }
