@@ -203,6 +203,12 @@ impl Pulse {
         self.fuel_sum.fetch_add(fuel, Ordering::Relaxed);
     }
 
+    /// Whether the fuel of any uplink was counted.
+    #[must_use]
+    pub fn was_weighed(&self) -> bool {
+        self.fuel_sum.load(Ordering::Relaxed) > 0
+    }
+
     /// The version is put to work again: what it did before is forgiven, its counts stay.
     pub fn forgive(&self) {
         let mut breaker = self.breaker();
@@ -323,7 +329,9 @@ mod tests {
         let pulse = Pulse::new(settings, ShadowRuns::On, begun);
         let picked: Vec<u64> = (0..3_000).filter(|_| pulse.is_to_weigh()).collect();
         assert_eq!(picked, [0, 1_024, 2_048]);
+        assert!(!pulse.was_weighed());
         pulse.weighed(2_000);
+        assert!(pulse.was_weighed());
         pulse.weighed(u64::from(u32::MAX));
         let view = pulse.view();
         assert_eq!((view.fuel[2], view.fuel[FUEL_BOUNDS.len()], view.fuel_sum), (1, 1, 2_000 + u64::from(u32::MAX)));

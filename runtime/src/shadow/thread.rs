@@ -19,7 +19,7 @@ const LOADED: usize = 32;
 /// Looks at traps in a second; each costs milliseconds, or a whole deadline.
 const LOOKS_PER_SECOND: u32 = 4;
 /// Codecs that are compiled in a second only to count fuel.
-const WEIGHINGS_PER_SECOND: u32 = 4;
+const WEIGHINGS_PER_SECOND: u32 = 1;
 
 pub(super) struct Worker {
     store: Store,
@@ -182,8 +182,8 @@ impl Worker {
     fn weigh(&mut self, sample: &Sample) {
         let Some(codec) = sample.product.codec() else { return };
         let loaded = self.bench.as_ref().is_some_and(|bench| bench.codecs.contains_key(codec.codec.digest()));
-        // A restart with a thousand products does not compile them all at once for this.
-        if !loaded && !self.weighings.spend(WEIGHINGS_PER_SECOND) {
+        // With a thousand products only some are loaded at a time: none is compiled a second time for this, and not all at once.
+        if !loaded && (codec.pulse.was_weighed() || !self.weighings.spend(WEIGHINGS_PER_SECOND)) {
             return;
         }
         if let Err(why) = self.decode(codec, sample) {
