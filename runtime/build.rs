@@ -57,11 +57,19 @@ fn interpreter() -> Result<(), String> {
     Ok(())
 }
 
+/// As `plugin build` does: what rustup did not install by itself is installed now.
 fn has_target(root: &Path) -> Result<(), String> {
     let asked = Command::new(tool("RUSTC", "rustc")).current_dir(root).args(["--print", "sysroot"]).output();
     let asked = asked.map_err(|error| format!("rustc does not start: {error}"))?;
-    if library(&String::from_utf8_lossy(&asked.stdout)).is_dir() {
+    let library = library(&String::from_utf8_lossy(&asked.stdout));
+    if library.is_dir() {
         return Ok(());
     }
-    Err(format!("the Rust target {TARGET} is not installed: run `rustup target add {TARGET}`"))
+    let missing = format!("the Rust target {TARGET} is not installed: run `rustup target add {TARGET}`");
+    println!("cargo::warning=the Rust target {TARGET} is not installed; running `rustup target add {TARGET}`");
+    match Command::new("rustup").current_dir(root).args(["target", "add", TARGET]).output() {
+        Ok(_) if library.is_dir() => Ok(()),
+        Ok(added) => Err(format!("{missing}\n{}", String::from_utf8_lossy(&added.stderr))),
+        Err(error) => Err(format!("{missing}\nrustup does not start: {error}")),
+    }
 }
