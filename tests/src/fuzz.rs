@@ -265,6 +265,17 @@ mod tests {
         package.write().expect("a package")
     }
 
+    #[test]
+    fn each_decoder_has_its_fuzz_target() {
+        let folder = root().join("tests/fuzz");
+        let manifest = String::from_utf8(read(folder.join("Cargo.toml"))).expect("text");
+        for (name, _) in TARGETS {
+            let source = String::from_utf8(read(folder.join(format!("fuzz_targets/{name}.rs")))).expect("text");
+            assert!(source.contains(&format!("codecgate_tests::fuzz::{name}(")), "{source}");
+            assert!(manifest.contains(&format!("path = \"fuzz_targets/{name}.rs\"")), "{name} is missing in Cargo.toml");
+        }
+    }
+
     /// The same damage every time: what fails here fails again.
     #[test]
     fn no_decoder_is_hurt_by_damaged_samples() {
