@@ -107,4 +107,15 @@ mod tests {
         write_response(&response, None, "{}", &mut out).unwrap();
         assert_eq!(out, r#"{"mid":7,"errcode":1,"command":null,"values":{}}"#);
     }
+
+    /// `APPdata` of a push of the other platform for a transparent LwM2M product, as published in a public log.
+    #[test]
+    fn a_transparent_payload_is_told_as_other_platforms_tell_it() {
+        let hex =
+            "010156312E30000000002300000007FF0025383632353932303531363531343732000100323500383000000000000001010000000100000483";
+        let base64 = "AQFWMS4wAAAAACMAAAAH/wAlODYyNTkyMDUxNjUxNDcyAAEAMjUAODAAAAAAAAABAQAAAAEAAASD";
+        let payload = hex::decode(hex).unwrap();
+        let text = Body::new(1, "\"profile\":\"ab\"").hex("payload", &payload).base64("payloadBase64", &payload).finish();
+        assert!(text.ends_with(&format!(r#","payload":"{hex}","payloadBase64":"{base64}"}}"#)), "{text}");
+    }
 }
