@@ -84,7 +84,7 @@ pub struct Store {
 pub struct Codec {
     /// Linear memory, MiB.
     pub memory_mib: usize,
-    /// Wall-clock deadline of a call, milliseconds.
+    /// Processor time that a call may take, milliseconds.
     pub deadline_ms: u64,
     /// Largest payload, bytes.
     pub payload_bytes: usize,
