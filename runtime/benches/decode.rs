@@ -85,6 +85,8 @@ fn main() {
     let fresh_codec = fresh_host.load(&component).expect("the codec is admitted");
     let mut fresh = Instances::new(fresh_host);
     let uncached = Host::new(Limits::default(), None).expect("a host");
+    // As after a restart: nothing of the codec is alive, so that its code comes from the disk each time.
+    let restarted = Host::new(Limits::default(), Some(folder.path())).expect("a host");
 
     let endpoint = Endpoint::new("863703030000001").expect("valid");
     let card = Arc::new(DeviceCard { endpoint, attributes: Arc::new(BTreeMap::new()) });
@@ -119,7 +121,7 @@ fn main() {
         patch.round(|| drop(black_box(layout.component())));
         nothing.round(|| drop(black_box(reused.decode(&hostile, &card, NOTHING, &origin))));
         pristine.round(|| drop(black_box(fresh.decode(&fresh_codec, &card, black_box(&payload), &origin))));
-        cached.round(|| drop(black_box(host.load(&component))));
+        cached.round(|| drop(black_box(restarted.load(&component))));
         compile.round(|| drop(black_box(uncached.load(&component))));
         runaway.round(|| {
             let stopped = reused.decode(&hostile, &card, LOOP, &origin);
