@@ -184,6 +184,9 @@ impl CommandRequest {
             wrong.push(member("/maxRetransmit", "E4418", reason, "a number from 0 to 3, or leave it out"));
         }
         let asked = match (self.raw.take(), self.service.take(), self.name.take()) {
+            (Some(_), None, None) if self.params != no_params() => {
+                Err(member("/params", "E4419", "bytes have no parameters", "leave params out, or name a command"))
+            }
             (Some(raw), None, None) => raw.bytes().map(Asked::Raw),
             (None, Some(service), Some(name)) => Ok(Asked::Named { service, name }),
             (Some(_), ..) => Err(member("/raw", "E4419", "raw stands beside service or name", "send one or the other")),
@@ -351,6 +354,7 @@ mod tests {
             (r#"{"raw":{"text":""}}"#, "/raw"),
             (r#"{"raw":{"text":"a","hex":"00"}}"#, "/raw"),
             (r#"{"raw":{"text":"a"},"name":"SET"}"#, "/raw"),
+            (r#"{"raw":{"text":"a"},"params":{"x":1}}"#, "/params"),
             (r#"{"name":"SET"}"#, "/service"),
         ] {
             assert_eq!(bytes(json), Err(vec![pointer.to_owned()]), "{json}");
