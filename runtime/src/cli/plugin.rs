@@ -69,7 +69,7 @@ fn admitted(built: &Path) -> Result<Anatomy, Failure> {
 pub(super) fn run(args: &RunArgs, streams: &mut Streams<'_>) -> Result<Exit, Failure> {
     let mut bench = Bench::new(&args.dir, streams)?;
     if args.message.is_some() || args.format == Format::Huawei {
-        return vendor(args, &bench, streams);
+        return vendor(args, &mut bench, streams);
     }
     let answer = match (&args.hex, &args.command) {
         (Some(payload), _) => bench.decode(&payload.0),
@@ -112,7 +112,7 @@ fn lines_of_trap(dir: &Path, payload: &[u8], bench: &Bench, streams: &mut Stream
 }
 
 /// The same in the vendor's words.
-fn vendor(args: &RunArgs, bench: &Bench, streams: &mut Streams<'_>) -> Result<Exit, Failure> {
+fn vendor(args: &RunArgs, bench: &mut Bench, streams: &mut Streams<'_>) -> Result<Exit, Failure> {
     let ask = match (&args.hex, &args.message, &args.command) {
         (Some(payload), ..) => Ask::Decode(payload.0.clone()),
         (None, Some(message), _) => huawei::asked(message).map_err(|wrong| {
@@ -137,7 +137,13 @@ fn vendor(args: &RunArgs, bench: &Bench, streams: &mut Streams<'_>) -> Result<Ex
         Answer::Messages(messages) => writeln!(streams.out, "{}", Value::from(messages))?,
         Answer::Bytes(Some(bytes)) => writeln!(streams.out, "{}", hex::encode_upper(bytes))?,
         Answer::Bytes(None) => writeln!(streams.err, "the codec sends nothing")?,
-        other => return Err(Failure::failed("the codec gives no answer").because(Gone(other.to_string()))),
+        other => {
+            if let Some(payload) = &args.hex {
+                // The same once more, in the codec's own words.
+                bench.decode(&payload.0)?;
+            }
+            return Err(Failure::failed("the codec gives no answer").because(Gone(other.to_string())));
+        }
     }
     Ok(Exit::Done)
 }
