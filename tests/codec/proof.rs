@@ -97,14 +97,18 @@ fn a_codec_that_only_makes_trouble_is_given_up() {
 
 #[test]
 fn a_package_must_say_what_its_parts_say_and_its_wishes_hold() {
-    let package = |model: &str, version: &str, limits: &str| {
+    let package_of = |model: &str, version: &str, limits: &str, vectors: &[Value]| {
         let manifest =
             format!("interface = \"1.0.0\"\nmanufacturerId = \"Acme01\"\nmodel = \"{model}\"\nversion = \"{version}\"\n{limits}");
-        let vectors = vec![("截断 1.json".to_owned(), json!([honest()]).to_string())];
+        let vectors = match vectors {
+            [] => vec![],
+            some => vec![("截断 1.json".to_owned(), json!(some).to_string())],
+        };
         let parts = Parts { manifest, component: COMPONENT.clone(), profile: profile(), vectors, layout: None };
         let bytes = Package::new(parts).map(|package| package.write().expect("it can be written")).expect("no mistake");
         admit(&Submission::Package(&bytes), &Bench { host: host(Limits::default()), policy: Policy::default() })
     };
+    let package = |model: &str, version: &str, limits: &str| package_of(model, version, limits, &[honest()]);
     let good = package("Hostile", "1.0.0", "[limits]\nmemory_mib = 2\nmessages = 4\n");
     assert!(good.report.is_admitted(), "{}", good.report);
     let limits = good.admitted.expect("admitted").limits;
@@ -112,6 +116,14 @@ fn a_package_must_say_what_its_parts_say_and_its_wishes_hold() {
     assert_eq!(codes(&package("Other", "2", "")), ["E1124", "E1125"]);
     let cramped = package("Hostile", "1.0.0", "[limits]\nmemory_mib = 1\n");
     assert_eq!(codes(&cramped), ["E1033"], "stack and static data of a Rust codec take more: {}", cramped.report);
+    let told = cramped.report.to_string();
+    assert!(told.contains("no instance fits the limits") && !told.contains("E1131"), "it has vectors: {told}");
+    // Where no vector shows it, the instance that cannot be made shows it.
+    assert_eq!(codes(&package_of("Hostile", "1.0.0", "[limits]\nmemory_mib = 1\n", &[])), ["E1033"]);
+    assert!(package_of("Hostile", "1.0.0", "[limits]\nmemory_mib = 2\n", &[]).report.is_admitted());
+    // Vectors are asked under what the package asks for, from the first pass on.
+    let terse = package("Hostile", "1.0.0", "[limits]\npayload_bytes = 1\n");
+    assert!(codes(&terse).contains(&"E1141"), "{}", terse.report);
     let wide = package("Hostile", "1.0.0", "[limits]\nmemory_mib = 512\n");
     assert!(wide.report.is_admitted() && wide.report.findings().any(|finding| finding.code == "E1162"), "{}", wide.report);
 }

@@ -61,16 +61,29 @@ pub(super) fn prove(
         proof.vectors.push(finding("vectors", "E1132", reason, "keep those that differ in kind"));
         return proof;
     }
-    if all.is_empty() {
-        // A metered host compiles the component once more: not for nothing.
-        proof.complete = true;
-        return proof;
-    }
+    // The version will work under these.
+    let own;
+    let codec = if limits == codec.limits() {
+        if all.is_empty() {
+            // A metered host compiles the component once more: not for nothing.
+            return proof;
+        }
+        codec
+    } else {
+        own = Arc::new(codec.with_limits(limits.clone()));
+        &own
+    };
     let mut patience = Patience { broken: 0, until: clock::monotonic() + PATIENCE };
-    let Some(answers) = reused(&all, codec, plan, host, &mut proof, &mut patience) else { return proof };
-    match metered(component, limits) {
-        Ok((meter, metered_codec)) => pristine(&all, &answers, &metered_codec, plan, &meter, limits, &mut proof, &mut patience),
-        Err(refusals) => proof.limits.extend(refusals.into_iter().map(super::steps::refused)),
+    // First, since nothing runs where no instance fits the limits.
+    let (meter, metered_codec) = match metered(component, limits) {
+        Ok(made) => made,
+        Err(refusals) => {
+            proof.limits.extend(refusals.into_iter().map(super::steps::refused));
+            return proof;
+        }
+    };
+    if let Some(answers) = reused(&all, codec, plan, host, &mut proof, &mut patience) {
+        pristine(&all, &answers, &metered_codec, plan, &meter, limits, &mut proof, &mut patience);
     }
     proof
 }

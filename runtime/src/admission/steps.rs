@@ -244,8 +244,9 @@ fn documents(texts: &[(String, String)]) -> Result<Vec<Document>, Vec<Mistake>> 
     for (path, text) in texts {
         match vectors::parse(text) {
             Ok(vectors) => documents.push(Document { path: path.clone(), vectors }),
-            Err(found) => mistakes
-                .extend(found.into_iter().map(|reason| finding(path, "E1130", reason, "see plugin-sdk/README.md, \"Vectors\""))),
+            Err(found) => {
+                mistakes.extend(found.into_iter().map(|reason| finding(path, "E1130", reason, "see plugin-sdk/VECTORS.md")))
+            }
         }
     }
     if mistakes.is_empty() { Ok(documents) } else { Err(mistakes) }
@@ -260,12 +261,22 @@ fn tell_proof(proof: Proof, unread: Option<Vec<Mistake>>, mut wishes: Vec<Mistak
         return;
     }
     if run == 0 && vectors.is_empty() {
+        let is_unfit = near.iter().any(|finding| finding.severity == Severity::Error);
+        wishes.extend(near);
+        if is_unfit {
+            report.skipped("vectors", "no instance fits the limits");
+            report.skipped("determinism", "no vector was run");
+            report.made("limits", "no instance fits them", wishes);
+            return;
+        }
         let reason = "there are no vectors: nothing shows that the codec is right";
         report.made("vectors", "none", vec![warning("vectors", "E1131", reason, "write vectors/*.json")]);
-    } else {
-        let failed = vectors.iter().filter(|finding| finding.code != "E1143").count();
-        report.made("vectors", format!("{} of {run} hold", run - failed.min(run)), vectors);
+        report.made("determinism", "nothing to compare: there are no vectors", Vec::new());
+        report.made("limits", "not measured: there are no vectors", wishes);
+        return;
     }
+    let failed = vectors.iter().filter(|finding| finding.code != "E1143").count();
+    report.made("vectors", format!("{} of {run} hold", run - failed.min(run)), vectors);
     if complete || !determinism.is_empty() {
         report.made("determinism", "same answers and same fuel in other instances", determinism);
     } else {

@@ -36,7 +36,7 @@ pub use instances::Instances;
 use crate::model::{CodecFault, Endpoint};
 
 /// Bounds of a guest; `Default` gives the documented ones.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {
     /// Linear memory of an instance, bytes.
     pub memory_bytes: usize,
