@@ -41,11 +41,19 @@ pub enum EventKind {
     Corrected,
     /// An uplink was decoded again for the record only: pushed to nobody who does not ask for this kind.
     Redecoded,
+    /// The device is in another state now: registered, activated, online, abnormal or offline.
+    DeviceState,
+    /// A device that was registered spoke from another address under the same name, or was kept from doing so.
+    DeviceMoved,
+    /// A device that never came was removed after its registration timeout.
+    DeviceRemoved,
+    /// Values of LwM2M resources that no codec decodes: notified, sent or read.
+    Resources,
 }
 
 impl EventKind {
     /// All kinds.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 19] = [
         Self::DeviceRegistered,
         Self::DeviceUpdated,
         Self::DeviceDeregistered,
@@ -61,6 +69,10 @@ impl EventKind {
         Self::CodecRecovered,
         Self::Corrected,
         Self::Redecoded,
+        Self::DeviceState,
+        Self::DeviceMoved,
+        Self::DeviceRemoved,
+        Self::Resources,
     ];
 
     /// The stable text.
@@ -82,6 +94,10 @@ impl EventKind {
             Self::CodecRecovered => "codec-recovered",
             Self::Corrected => "corrected",
             Self::Redecoded => "redecoded",
+            Self::DeviceState => "device-state",
+            Self::DeviceMoved => "device-moved",
+            Self::DeviceRemoved => "device-removed",
+            Self::Resources => "resources",
         }
     }
 }

@@ -3,6 +3,7 @@
 //! Knows nothing of sockets, stores or codecs; names std and the derive crates only. Every other module speaks in these.
 
 mod command;
+mod deadlines;
 mod device;
 mod event;
 mod time;
@@ -10,6 +11,7 @@ mod value;
 mod version;
 
 pub use command::{Command, CommandId, CommandState, Failure};
+pub use deadlines::Deadlines;
 pub use device::{
     BadEndpoint, Device, DeviceId, Endpoint, EndpointFormat, PowerMode, Product, ProductId, ProductKey, Registration, Secret,
 };

@@ -26,7 +26,7 @@ const PLAIN: u8 = 0;
 const LZ4: u8 = 1;
 
 /// The kinds by their number in the log. A number is never given again; the order is not that of the enum by accident only.
-const KINDS: [EventKind; 15] = [
+const KINDS: [EventKind; 19] = [
     EventKind::DeviceRegistered,
     EventKind::DeviceUpdated,
     EventKind::DeviceDeregistered,
@@ -42,6 +42,10 @@ const KINDS: [EventKind; 15] = [
     EventKind::CodecRecovered,
     EventKind::Corrected,
     EventKind::Redecoded,
+    EventKind::DeviceState,
+    EventKind::DeviceMoved,
+    EventKind::DeviceRemoved,
+    EventKind::Resources,
 ];
 
 /// Position of a kind in [`KINDS`].
@@ -62,6 +66,10 @@ pub(super) fn kind_code(kind: EventKind) -> u8 {
         EventKind::CodecRecovered => 12,
         EventKind::Corrected => 13,
         EventKind::Redecoded => 14,
+        EventKind::DeviceState => 15,
+        EventKind::DeviceMoved => 16,
+        EventKind::DeviceRemoved => 17,
+        EventKind::Resources => 18,
     }
 }
 
@@ -75,14 +83,18 @@ pub(super) fn is_from_device(kind: EventKind) -> bool {
         | EventKind::EventReport
         | EventKind::Response
         | EventKind::Transparent
-        | EventKind::DeadLetter => true,
+        | EventKind::DeadLetter
+        | EventKind::Resources => true,
         EventKind::DeviceOffline
         | EventKind::Command
         | EventKind::CodecSwitched
         | EventKind::CodecDegraded
         | EventKind::CodecRecovered
         | EventKind::Corrected
-        | EventKind::Redecoded => false,
+        | EventKind::Redecoded
+        | EventKind::DeviceState
+        | EventKind::DeviceMoved
+        | EventKind::DeviceRemoved => false,
     }
 }
 

@@ -88,7 +88,11 @@ pub(crate) fn is_of_an_uplink(kind: EventKind) -> bool {
         | EventKind::CodecDegraded
         | EventKind::CodecRecovered
         | EventKind::Corrected
-        | EventKind::Redecoded => false,
+        | EventKind::Redecoded
+        | EventKind::DeviceState
+        | EventKind::DeviceMoved
+        | EventKind::DeviceRemoved
+        | EventKind::Resources => false,
     }
 }
 
