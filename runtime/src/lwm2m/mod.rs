@@ -9,6 +9,7 @@
 //! unguessable, moves the device to the address it came from. Not here: block-wise bodies, Send (`/dp`), bootstrap, DTLS.
 
 mod admission;
+mod ask;
 mod downlink;
 mod exchange;
 mod inbound;
@@ -25,6 +26,7 @@ use std::time::Duration;
 use crate::coap::{Fault, Timing};
 use crate::model::{DeviceId, Registration};
 
+pub use ask::{Ask, Reply};
 pub use server::Server;
 
 /// Timers and caps.
