@@ -1,4 +1,5 @@
-//! The validating front: bytes that are no CoAP message end here, with the answer they deserve (RFC 7252 3, 4.2, 4.3, 5.4).
+//! The validating front: bytes that are no CoAP message end here, with the answer they deserve (RFC 7252 3, 4.2, 4.3, 5.4;
+//! RFC 7959 2.2).
 //!
 //! One walk over the option headers, without memory, before coap-lite allocates anything. coap-lite alone accepts other
 //! versions, an empty payload after the marker, empty messages with content, reserved classes, unknown critical options and
@@ -6,7 +7,8 @@
 
 use coap_lite::{CoapOption, Packet};
 
-use super::message::{Code, Kind, Message, Token, reset};
+use super::block::Block;
+use super::message::{Code, ECHO, Kind, Message, REQUEST_TAG, Tag, Token, reset};
 
 /// Most options in one message; each costs an allocation.
 pub const MAX_OPTIONS: usize = 64;
@@ -44,6 +46,9 @@ pub enum Fault {
     /// A critical option that is unknown, repeated or of a wrong length.
     #[error("critical option {0} is unknown, repeated or malformed")]
     Critical(u16),
+    /// A Block option with the reserved size exponent 7 (RFC 7959 2.2).
+    #[error("block option {0} has the reserved size exponent 7")]
+    BlockSize(u16),
     /// Proxy-Uri or Proxy-Scheme.
     #[error("proxying is not offered")]
     Proxy,
@@ -74,7 +79,8 @@ struct Header<'a> {
 ///
 /// # Errors
 /// [`Malformed`] with the answer of RFC 7252 4.2: silence for another version, for ACK, RST and NON; RST for a confirmable
-/// message with a format error; 4.02 (5.05) for a confirmable request with a critical option that is not understood.
+/// message with a format error; 4.02 (5.05) for a confirmable request with a critical option that is not understood; 4.00 for one
+/// with a reserved block size.
 pub fn parse(datagram: &[u8]) -> Result<Message, Malformed> {
     let silent = |fault| Malformed { fault, answer: None };
     let [first, code, high, low, behind @ ..] = datagram else { return Err(silent(Fault::Short)) };
@@ -97,6 +103,7 @@ pub fn parse(datagram: &[u8]) -> Result<Message, Malformed> {
     check(&header).and_then(|()| read(&header, datagram)).map_err(|fault| match fault {
         Fault::Critical(_) | Fault::Text if kind == Kind::Con && code.is_request() => answered(&header, fault, Code::BAD_OPTION),
         Fault::Proxy if kind == Kind::Con && code.is_request() => answered(&header, fault, Code::NO_PROXY),
+        Fault::BlockSize(_) if kind == Kind::Con && code.is_request() => answered(&header, fault, Code::BAD_REQUEST),
         fault => refuse(fault),
     })
 }
@@ -160,14 +167,18 @@ fn extended(nibble: u8, rest: &[u8]) -> Result<(u16, &[u8]), Fault> {
     }
 }
 
-/// Critical options that are taken, each with its lengths; odd numbers are critical (RFC 7252 5.4.1, 5.10).
+/// Critical options that are taken, each with its lengths; odd numbers are critical (RFC 7252 5.4.1, 5.10). If-Match and
+/// If-None-Match are not: nothing here has a state that they could be compared with (RFC 7252 5.10.8).
 fn judge(number: u16, value: &[u8], repeated: bool) -> Option<Fault> {
     let length = value.len();
     let fits = match number {
         11 | 15 => length <= 255,
         3 => !repeated && (1..=255).contains(&length),
         7 | 17 => !repeated && length <= 2,
-        23 | 27 => !repeated && length <= 3 && value.last().is_none_or(|byte| byte & 0x07 != 7),
+        23 | 27 if !repeated && length <= 3 && value.last().is_some_and(|byte| byte & 0x07 == 7) => {
+            return Some(Fault::BlockSize(number));
+        }
+        23 | 27 => !repeated && length <= 3,
         35 | 39 => return Some(Fault::Proxy),
         _ => number.is_multiple_of(2),
     };
@@ -192,18 +203,20 @@ fn read(header: &Header<'_>, datagram: &[u8]) -> Result<Message, Fault> {
             CoapOption::UriPath => message.path = texts()?,
             CoapOption::UriQuery => message.query = texts()?,
             CoapOption::LocationPath => message.location = texts()?,
-            CoapOption::Block1 => message.partial |= is_partial(first()),
-            CoapOption::Block2 if header.code.is_response() => message.partial |= is_partial(first()),
+            CoapOption::MaxAge => message.max_age = unsigned(first(), 4),
+            CoapOption::Block1 => message.block1 = unsigned(first(), 3).and_then(Block::read),
+            CoapOption::Block2 => message.block2 = unsigned(first(), 3).and_then(Block::read),
+            CoapOption::Size1 => message.size1 = unsigned(first(), 4),
+            CoapOption::Size2 => message.size2 = unsigned(first(), 4),
+            CoapOption::NoResponse => message.no_response = unsigned(first(), 1).and_then(|n| u8::try_from(n).ok()),
+            CoapOption::ETag => message.etag = Tag::new(first()).filter(|etag| !etag.as_bytes().is_empty()),
+            CoapOption::Unknown(ECHO) if first().len() <= 40 => message.echo = first().to_vec(),
+            CoapOption::Unknown(REQUEST_TAG) => message.request_tag = values.iter().filter_map(|tag| Tag::new(tag)).collect(),
             _ => {}
         }
     }
     message.payload = packet.payload;
     Ok(message)
-}
-
-/// Number 0 without the More bit is the whole body (RFC 7959 2.2).
-fn is_partial(block: &[u8]) -> bool {
-    unsigned(block, 3).is_some_and(|block| block & !0x07 != 0)
 }
 
 fn unsigned(value: &[u8], longest: usize) -> Option<u32> {

@@ -1,11 +1,18 @@
-//! A CoAP message as the gateway sees it, and its bytes. Knows only the options that the gateway uses (RFC 7252 3, 5.10, 12).
+//! A CoAP message as the gateway sees it, and its bytes. Knows only the options that the gateway uses (RFC 7252 3, 5.10,
+//! 12; RFC 7959, 7967, 8132, 9175).
 
 use std::fmt;
 
 use coap_lite::{CoapOption, MessageClass, MessageType, Packet};
 
+use super::block::Block;
+
 /// Content format of raw bytes, `application/octet-stream` (RFC 7252 12.3).
 pub const OCTET_STREAM: u16 = 42;
+/// Number of the Echo option (RFC 9175 2.2.1).
+pub(super) const ECHO: u16 = 252;
+/// Number of the Request-Tag option (RFC 9175 3.2.1).
+pub(super) const REQUEST_TAG: u16 = 292;
 
 /// Message type (RFC 7252 4.2, 4.3).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -35,16 +42,28 @@ impl Code {
     pub const PUT: Self = Self(0x03);
     /// 0.04
     pub const DELETE: Self = Self(0x04);
+    /// 0.05 (RFC 8132)
+    pub const FETCH: Self = Self(0x05);
+    /// 0.06 (RFC 8132)
+    pub const PATCH: Self = Self(0x06);
+    /// 0.07 (RFC 8132)
+    pub const IPATCH: Self = Self(0x07);
     /// 2.01
     pub const CREATED: Self = Self(0x41);
     /// 2.02
     pub const DELETED: Self = Self(0x42);
+    /// 2.03
+    pub const VALID: Self = Self(0x43);
     /// 2.04
     pub const CHANGED: Self = Self(0x44);
     /// 2.05
     pub const CONTENT: Self = Self(0x45);
+    /// 2.31 (RFC 7959)
+    pub const CONTINUE: Self = Self(0x5f);
     /// 4.00
     pub const BAD_REQUEST: Self = Self(0x80);
+    /// 4.01
+    pub const UNAUTHORIZED: Self = Self(0x81);
     /// 4.02
     pub const BAD_OPTION: Self = Self(0x82);
     /// 4.03
@@ -55,12 +74,24 @@ impl Code {
     pub const METHOD_NOT_ALLOWED: Self = Self(0x85);
     /// 4.06
     pub const NOT_ACCEPTABLE: Self = Self(0x86);
+    /// 4.08 (RFC 7959)
+    pub const INCOMPLETE: Self = Self(0x88);
     /// 4.12
     pub const PRECONDITION_FAILED: Self = Self(0x8c);
     /// 4.13
     pub const TOO_LARGE: Self = Self(0x8d);
+    /// 4.15
+    pub const UNSUPPORTED_FORMAT: Self = Self(0x8f);
+    /// 4.29 (RFC 8516)
+    pub const TOO_MANY: Self = Self(0x9d);
+    /// 5.00
+    pub const INTERNAL: Self = Self(0xa0);
+    /// 5.01
+    pub const NOT_IMPLEMENTED: Self = Self(0xa1);
     /// 5.03
     pub const UNAVAILABLE: Self = Self(0xa3);
+    /// 5.04
+    pub const GATEWAY_TIMEOUT: Self = Self(0xa4);
     /// 5.05
     pub const NO_PROXY: Self = Self(0xa5);
 
@@ -105,6 +136,7 @@ impl Code {
             0x43 => "Valid",
             0x44 => "Changed",
             0x45 => "Content",
+            0x5f => "Continue",
             0x80 => "Bad Request",
             0x81 => "Unauthorized",
             0x82 => "Bad Option",
@@ -112,12 +144,18 @@ impl Code {
             0x84 => "Not Found",
             0x85 => "Method Not Allowed",
             0x86 => "Not Acceptable",
+            0x88 => "Request Entity Incomplete",
+            0x89 => "Conflict",
             0x8c => "Precondition Failed",
             0x8d => "Request Entity Too Large",
             0x8f => "Unsupported Content-Format",
+            0x96 => "Unprocessable Entity",
+            0x9d => "Too Many Requests",
             0xa0 => "Internal Server Error",
             0xa1 => "Not Implemented",
+            0xa2 => "Bad Gateway",
             0xa3 => "Service Unavailable",
+            0xa4 => "Gateway Timeout",
             0xa5 => "Proxying Not Supported",
             _ => "",
         }
@@ -173,6 +211,9 @@ impl fmt::Debug for Token {
     }
 }
 
+/// ETag or Request-Tag: as opaque and as long as a token (RFC 7252 5.10.6, RFC 9175 3.2).
+pub type Tag = Token;
+
 /// One message. Options that the gateway has no use for are not kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Message {
@@ -196,8 +237,24 @@ pub struct Message {
     pub query: Vec<String>,
     /// Location-Path segments.
     pub location: Vec<String>,
-    /// Only a part of the body is here: Block1 or Block2 with the More bit, or a block that is not the first.
-    pub partial: bool,
+    /// Which piece of a request's body this is, or which is answered (RFC 7959).
+    pub block1: Option<Block>,
+    /// Which piece of a response's body this is, or which is asked for (RFC 7959).
+    pub block2: Option<Block>,
+    /// Bytes of the whole request's body, as its sender says; most bytes that are taken, in a 4.13 (RFC 7959 4).
+    pub size1: Option<u32>,
+    /// Bytes of the whole response's body, as its sender says (RFC 7959 4).
+    pub size2: Option<u32>,
+    /// The first ETag, 1 to 8 bytes.
+    pub etag: Option<Tag>,
+    /// Seconds that a response is fresh.
+    pub max_age: Option<u32>,
+    /// Proof of an address, 1 to 40 bytes; empty is none (RFC 9175 2).
+    pub echo: Vec<u8>,
+    /// What keeps bodies apart that are sent piece by piece at one time (RFC 9175 3).
+    pub request_tag: Vec<Tag>,
+    /// Classes of responses that are not wanted, bit 1 for 2.xx, 3 for 4.xx, 4 for 5.xx (RFC 7967).
+    pub no_response: Option<u8>,
     /// Payload.
     pub payload: Vec<u8>,
 }
@@ -217,7 +274,15 @@ impl Message {
             path: Vec::new(),
             query: Vec::new(),
             location: Vec::new(),
-            partial: false,
+            block1: None,
+            block2: None,
+            size1: None,
+            size2: None,
+            etag: None,
+            max_age: None,
+            echo: Vec::new(),
+            request_tag: Vec::new(),
+            no_response: None,
             payload: Vec::new(),
         }
     }
@@ -242,6 +307,20 @@ impl Message {
         self.content_format = Some(content_format);
         self.payload = payload;
         self
+    }
+
+    /// Is its body only a piece of a larger one? Block1 counts in a request, Block2 in a response: the other way round they
+    /// tell of the other side's body.
+    #[must_use]
+    pub fn is_partial(&self) -> bool {
+        let block = if self.code.is_request() { self.block1 } else { self.block2 };
+        block.is_some_and(Block::is_partial)
+    }
+
+    /// Does the request want a response of this code (RFC 7967 2.1)?
+    #[must_use]
+    pub fn wants(&self, response: Code) -> bool {
+        self.no_response.is_none_or(|classes| classes >> (response.class().max(1) - 1) & 1 == 0)
     }
 
     /// The bytes.
@@ -269,11 +348,23 @@ impl Message {
             (CoapOption::Observe, self.observe),
             (CoapOption::ContentFormat, self.content_format.map(u32::from)),
             (CoapOption::Accept, self.accept.map(u32::from)),
+            (CoapOption::MaxAge, self.max_age),
+            (CoapOption::Block1, self.block1.map(Block::value)),
+            (CoapOption::Block2, self.block2.map(Block::value)),
+            (CoapOption::Size1, self.size1),
+            (CoapOption::Size2, self.size2),
+            (CoapOption::NoResponse, self.no_response.map(u32::from)),
         ];
         for (option, number) in numbers {
             if let Some(number) = number {
                 packet.add_option(option, shortest(number));
             }
+        }
+        let etag = self.etag.iter().map(|etag| (CoapOption::ETag, etag.as_bytes()));
+        let echo = Some(&self.echo).filter(|echo| !echo.is_empty()).map(|echo| (CoapOption::Unknown(ECHO), echo.as_slice()));
+        let tags = self.request_tag.iter().map(|tag| (CoapOption::Unknown(REQUEST_TAG), tag.as_bytes()));
+        for (option, bytes) in etag.chain(echo).chain(tags) {
+            packet.add_option(option, bytes.to_vec());
         }
         packet.payload.clone_from(&self.payload);
         packet.to_bytes_unlimited().unwrap_or_default()

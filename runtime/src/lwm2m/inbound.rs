@@ -23,7 +23,7 @@ impl Server {
         let path = (segments.next(), segments.next(), segments.next());
         let refusal = |code, text| Refusal { code, text };
         let outcome = match (path, message.code) {
-            _ if message.partial => Err(refusal(Code::TOO_LARGE, "block-wise bodies are not taken")),
+            _ if message.is_partial() => Err(refusal(Code::TOO_LARGE, "block-wise bodies are not taken")),
             ((Some("rd"), None | Some(""), None), Code::POST) => self.register(key, arrival, &message),
             ((Some("rd"), Some(location), None), Code::POST) if !location.is_empty() => {
                 self.update(wall, key, arrival, location, &message)
@@ -170,7 +170,7 @@ impl Server {
         if message.payload.is_empty() || (first && message.payload == [0]) {
             return self.acknowledge(key, &arrival);
         }
-        if message.partial {
+        if message.is_partial() {
             self.remark(Remark::Partial { device });
         }
         if let Some(ticket) = self.open(key, arrival, What::Uplink) {

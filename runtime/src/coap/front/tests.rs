@@ -66,7 +66,8 @@ fn critical_options_that_are_not_understood() {
         ("Accept twice", vec![0xd1, 0x04, 40, 0x01, 40], 17),
         ("Accept of 3 bytes", vec![0xd3, 0x04, 0, 0, 40], 17),
         ("Uri-Host empty", vec![0x30], 3),
-        ("Block1 with size exponent 7", vec![0xd1, 14, 0x07], 27),
+        ("Block1 of 4 bytes", vec![0xd4, 14, 0, 0, 0, 1], 27),
+        ("Block2 twice", vec![0xd1, 10, 0x02, 0x01, 0x02], 23),
     ] {
         assert_eq!(answer_of(&con_get(&rest)), (Fault::Critical(number), bad_option.clone()), "{what}");
         let mut non = con_get(&rest);
@@ -76,6 +77,10 @@ fn critical_options_that_are_not_understood() {
     assert_eq!(answer_of(&long_path), (Fault::Critical(11), bad_option.clone()), "Uri-Path of 256 bytes");
     assert_eq!(answer_of(&con_get(&[0xb1, 0xfe])), (Fault::Text, bad_option), "Uri-Path that is no UTF-8");
     assert_eq!(answer_of(&con_get(&[0xd1, 22, b'x'])), (Fault::Proxy, Some(vec![0x60, 0xa5, 0x12, 0x34])), "Proxy-Uri");
+    for (number, delta) in [(23, 10), (27, 14)] {
+        let (fault, answer) = answer_of(&con_get(&[0xd1, delta, 0x07]));
+        assert_eq!((fault, answer), (Fault::BlockSize(number), Some(vec![0x60, 0x80, 0x12, 0x34])), "size exponent 7");
+    }
     let response = [&[0x40, 0x45, 0x12, 0x34][..], &[0x91, 0x00]].concat();
     assert_eq!(answer_of(&response).1, Some(vec![0x70, 0x00, 0x12, 0x34]), "a response is reset, not answered");
 }
@@ -92,8 +97,15 @@ fn what_is_unusual_and_allowed() {
     assert_eq!(parse(&con_get(&[0xc2, 0xff, 0xfe])).unwrap().content_format, Some(65_534), "unlisted");
     assert_eq!(parse(&con_get(&[0xc3, 0, 0, 1])).unwrap().content_format, None, "Content-Format of 3 bytes is ignored");
     assert_eq!(parse(&con_get(&[0xe1, 0x01, 0x01, 0x0a])).map(|m| m.code), Ok(Code::GET), "unknown elective option 526");
-    assert!(parse(&con_get(&[0xd1, 14, 0x08])).unwrap().partial, "Block1 with the More bit");
-    assert!(!parse(&con_get(&[0xd1, 14, 0x02])).unwrap().partial, "Block1 that is the whole");
+    assert!(parse(&con_get(&[0xd1, 14, 0x08])).unwrap().is_partial(), "Block1 with the More bit");
+    assert!(!parse(&con_get(&[0xd1, 14, 0x02])).unwrap().is_partial(), "Block1 that is the whole");
+    assert!(!parse(&con_get(&[0xd1, 10, 0x18])).unwrap().is_partial(), "Block2 of a request asks for a piece");
+    assert_eq!(parse(&con_get(&[0x40])).unwrap().etag, None, "an empty ETag is ignored");
+    assert_eq!(parse(&con_get(&[0xd0, 239])).unwrap().echo, b"", "an empty Echo is ignored");
+    let twice = parse(&con_get(&[0xe1, 0, 23, 7, 0x00])).unwrap().request_tag;
+    assert_eq!(twice, [Tag::new(&[7]).unwrap(), Tag::default()], "Request-Tag may come again, and be empty");
+    let quiet = parse(&con_get(&[0xd1, 245, 0x18])).unwrap();
+    assert_eq!([Code::CHANGED, Code::BAD_REQUEST, Code::UNAVAILABLE].map(|code| quiet.wants(code)), [true, false, false]);
     assert_eq!(parse(&[0x40, 0x00, 0x12, 0x34]).unwrap().code, Code::EMPTY);
 }
 
@@ -103,9 +115,28 @@ fn messages() -> impl Strategy<Value = Message> {
     let texts = || proptest::collection::vec("[ -~é]{0,40}", 0..5);
     let numbers = (proptest::option::of(0..1_u32 << 24), any::<Option<u16>>(), any::<Option<u16>>());
     let payload = proptest::collection::vec(any::<u8>(), 0..100);
+    let block =
+        || proptest::option::of((0..1_u32 << 20, any::<bool>(), 0..7_u8).prop_map(|(num, more, szx)| Block { num, more, szx }));
+    let tag = |least| proptest::collection::vec(any::<u8>(), least..=8).prop_map(|bytes| Tag::new(&bytes).unwrap());
+    let pieces = (block(), block(), any::<Option<u32>>(), any::<Option<u32>>(), proptest::option::of(tag(1)));
+    let rare = (
+        any::<Option<u32>>(),
+        proptest::collection::vec(any::<u8>(), 0..=40),
+        proptest::collection::vec(tag(0), 0..3),
+        any::<Option<u8>>(),
+    );
     let token = proptest::collection::vec(any::<u8>(), 0..=8);
-    (kind, code, any::<u16>(), token, numbers, texts(), texts(), payload).prop_map(
-        |(kind, code, mid, token, (observe, content_format, accept), path, query, payload)| Message {
+    (kind, code, any::<u16>(), token, numbers, texts(), texts(), payload, pieces, rare).prop_map(
+        |(kind, code, mid, token, (observe, content_format, accept), path, query, payload, pieces, rare)| Message {
+            block1: pieces.0,
+            block2: pieces.1,
+            size1: pieces.2,
+            size2: pieces.3,
+            etag: pieces.4,
+            max_age: rare.0,
+            echo: rare.1,
+            request_tag: rare.2,
+            no_response: rare.3,
             observe,
             content_format,
             accept,
