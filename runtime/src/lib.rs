@@ -14,6 +14,7 @@ pub mod explain;
 pub mod layout;
 pub mod lwm2m;
 pub mod package;
+pub mod presence;
 pub mod profile;
 pub mod vectors;
 

@@ -22,7 +22,7 @@ const LAYERS: &[Layer] = &[
     // Pure: no I/O, no clock, no randomness.
     Layer {
         name: "pure",
-        modules: &["breaker", "coap", "lwm2m", "profile", "command", "vectors", "package", "explain", "layout"],
+        modules: &["breaker", "coap", "lwm2m", "profile", "command", "vectors", "package", "explain", "layout", "presence"],
         also: &[("lwm2m", "coap"), ("package", "profile"), ("layout", "profile")],
     },
     Layer {

@@ -199,6 +199,7 @@ async fn a_data_folder_without_versions_is_taken_over() {
         profile: profile("water-meter").to_string(),
         endpoint_format: EndpointFormat::Any,
         power_mode: PowerMode::Psm,
+        habits: Default::default(),
         codec: Some(digests[1].clone()),
         versions: VersionLine::default(),
         created: Timestamp(1),

@@ -94,7 +94,8 @@ pub(crate) async fn product(gateway: &Gateway, component: &[u8], model: &str) ->
     let mut document: serde_json::Value = serde_json::from_str(&text).unwrap();
     document["model"] = model.into();
     let profile = Profile::parse("profile.json", &document.to_string()).unwrap();
-    let new = NewProduct { profile, endpoint_format: EndpointFormat::Any, power_mode: PowerMode::Psm };
+    let new =
+        NewProduct { profile, endpoint_format: EndpointFormat::Any, power_mode: PowerMode::Psm, habits: Default::default() };
     let catalog = &gateway.parts().catalog;
     let product = catalog.create(new, Timestamp(0)).await.unwrap();
     catalog.install(product.id, component.to_vec(), Timestamp(0)).await.unwrap();
@@ -122,6 +123,7 @@ pub(crate) async fn provision(gateway: &Gateway, product: ProductId, endpoints: 
         name: None,
         power_mode: None,
         attributes: Default::default(),
+        registration_timeout_s: 0,
         created: Timestamp(0),
     };
     let writes = endpoints.map(|endpoint| Write::PutDevice(device(endpoint), Expect::Absent)).collect();

@@ -232,6 +232,7 @@ pub(super) async fn create_device(State(api): Shared, JsonBody(request): JsonBod
         name: request.name,
         power_mode: request.power_mode,
         attributes: request.attributes,
+        registration_timeout_s: 0,
         created: api.now(),
     };
     api.commit(vec![Write::PutDevice(device.clone(), Expect::Absent)]).await?;

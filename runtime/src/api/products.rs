@@ -175,7 +175,7 @@ async fn product_of_json(request: Request) -> Result<(NewProduct, Vec<Mistake>),
     let ProductRequest { profile, endpoint_format, power_mode } = serde_json::from_slice(&body)?;
     let profile = off_reactor(move || Profile::parse("profile", profile.get())).await?.map_err(refused_profile)?;
     let warnings = profile.warnings().to_vec();
-    Ok((NewProduct { profile, endpoint_format, power_mode }, warnings))
+    Ok((NewProduct { profile, endpoint_format, power_mode, habits: Default::default() }, warnings))
 }
 
 async fn product_of_package(request: Request) -> Result<(NewProduct, Vec<Mistake>), Problem> {
@@ -184,7 +184,10 @@ async fn product_of_package(request: Request) -> Result<(NewProduct, Vec<Mistake
     let strictness = if query.lenient { Strictness::Lenient } else { Strictness::Strict };
     let imported = off_reactor(move || import_huawei(&query.file_name, &body, strictness)).await?;
     let Imported { profile, warnings } = imported.map_err(refused_profile)?;
-    Ok((NewProduct { profile, endpoint_format: query.endpoint_format, power_mode: query.power_mode }, warnings))
+    Ok((
+        NewProduct { profile, endpoint_format: query.endpoint_format, power_mode: query.power_mode, habits: Default::default() },
+        warnings,
+    ))
 }
 
 fn refused_profile(mistakes: Vec<Mistake>) -> Problem {

@@ -92,6 +92,7 @@ impl Fixture {
             profile: r#"{"services":[]}"#.to_owned(),
             endpoint_format: EndpointFormat::Imei,
             power_mode: PowerMode::Psm,
+            habits: Default::default(),
             codec: None,
             versions: Default::default(),
             created: NOW,

@@ -33,7 +33,7 @@ use tokio::sync::Semaphore;
 use crate::admission::{Bench, Report};
 use crate::breaker;
 use crate::codec::Codec;
-use crate::model::{EndpointFormat, PowerMode, Product, ProductId, ProductKey, Timestamp, VersionLine, VersionNumber};
+use crate::model::{EndpointFormat, Habits, PowerMode, Product, ProductId, ProductKey, Timestamp, VersionLine, VersionNumber};
 use crate::profile::{Compatibility, Mistake, Profile};
 use crate::store::{Commit, Expect, Store, StoreError, Write};
 
@@ -75,6 +75,8 @@ pub struct NewProduct {
     pub endpoint_format: EndpointFormat,
     /// When its devices listen.
     pub power_mode: PowerMode,
+    /// What is known of them beforehand.
+    pub habits: Habits,
 }
 
 /// Why the catalog refused.
@@ -244,6 +246,7 @@ impl Catalog {
             profile: new.profile.to_json(),
             endpoint_format: new.endpoint_format,
             power_mode: new.power_mode,
+            habits: new.habits,
             codec: None,
             versions: VersionLine::default(),
             created: now,

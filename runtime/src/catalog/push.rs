@@ -198,7 +198,8 @@ impl Catalog {
                 }
                 match (missing, &offer) {
                     (Missing::Create { endpoint_format, power_mode }, Offer::Package { profile, .. }) => {
-                        let new = NewProduct { profile: profile.clone(), endpoint_format, power_mode };
+                        let new =
+                            NewProduct { profile: profile.clone(), endpoint_format, power_mode, habits: Default::default() };
                         match catalog.found(&new, &offer, &push, now) {
                             // Somebody else made it meanwhile.
                             Err(CatalogError::Exists(_)) => {}

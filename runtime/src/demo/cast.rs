@@ -41,6 +41,7 @@ pub(super) async fn invite(stage: &Stage) -> anyhow::Result<Cast> {
                 name: Some(format!("{plugin} {shown}")),
                 power_mode: Some(mode),
                 attributes: Default::default(),
+                registration_timeout_s: 0,
                 created: clock::wall(),
             };
             let mut id = device.id;

@@ -78,10 +78,10 @@ impl Deadlines {
             let Some(number) = self.round.pop() else { break };
             let Some(page) = self.pages.get_mut(&number) else { continue };
             page.first = u32::MAX;
-            for (device, moment) in (number * PAGE..).zip(page.moments.iter_mut()) {
+            for (offset, moment) in (0..PAGE).zip(page.moments.iter_mut()) {
                 if (1..=now).contains(moment) {
                     *moment = 0;
-                    due.push(DeviceId(device));
+                    due.push(DeviceId(number * PAGE + offset));
                     page.used -= 1;
                     self.len -= 1;
                 } else if *moment > 0 {

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Timestamp, VersionLine};
+use super::{Habits, Timestamp, VersionLine};
 
 /// Number of a product, given by the store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -193,6 +193,9 @@ pub struct Product {
     pub endpoint_format: EndpointFormat,
     /// When its devices listen.
     pub power_mode: PowerMode,
+    /// How long silence is normal, and what else is known of them beforehand.
+    #[serde(default)]
+    pub habits: Habits,
     /// blake3 of the active codec component, hex; none = transparent.
     pub codec: Option<String>,
     /// Its codec versions by what they do. `profile` and `codec` are those of the active one.
@@ -221,6 +224,9 @@ pub struct Device {
     /// What a codec may ask for by name.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub attributes: BTreeMap<String, String>,
+    /// Removed when it did not register within so many seconds after it was created; 0 = never.
+    #[serde(default)]
+    pub registration_timeout_s: u32,
     /// When it was created.
     pub created: Timestamp,
 }
@@ -312,6 +318,7 @@ mod tests {
             "endpointFormat":"imei","powerMode":"psm","codec":"ab","created":7}"#;
         let product: Product = serde_json::from_str(stored).unwrap();
         assert_eq!((product.codec.as_deref(), product.versions), (Some("ab"), VersionLine::default()));
+        assert_eq!(product.habits, Habits::default());
     }
 
     #[test]

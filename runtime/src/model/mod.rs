@@ -6,6 +6,8 @@ mod command;
 mod deadlines;
 mod device;
 mod event;
+mod habits;
+mod paged;
 mod time;
 mod value;
 mod version;
@@ -16,6 +18,8 @@ pub use device::{
     BadEndpoint, Device, DeviceId, Endpoint, EndpointFormat, PowerMode, Product, ProductId, ProductKey, Registration, Secret,
 };
 pub use event::{Event, EventId, EventKind, NewEvent, Scope, Subscription, SubscriptionId};
+pub use habits::Habits;
+pub use paged::Paged;
 pub use time::{BadTime, Timestamp};
 pub use value::{
     CodecFault, CommandDescription, Description, Downlink, FaultKind, Field, FieldDescription, Message, Origin, Report,

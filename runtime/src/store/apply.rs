@@ -23,6 +23,10 @@ pub(super) fn stage(staging: &mut Staging<'_>, write: &Write) -> Result<(), Stor
             staging.store("registration", keys::registration(registration.device), registration, Expect::Any)
         }
         Write::DeleteRegistration(device) => staging.remove("registration", keys::registration(*device)),
+        Write::PutPresence(presence) => {
+            require_device(staging, presence.device)?;
+            staging.store("presence", keys::presence(presence.device), presence, Expect::Any)
+        }
         Write::PutCommand(command, expect) => put_command(staging, command, *expect),
         Write::PutVersion(version) => put_version(staging, version),
         Write::DeleteVersion(product, number) => delete_version(staging, *product, *number),
@@ -115,6 +119,7 @@ fn delete_device(staging: &mut Staging<'_>, id: DeviceId) -> Result<(), StoreErr
     staging.delete(keys::endpoint(old.doc.endpoint.as_str()));
     staging.delete(keys::seen(id));
     staging.remove("registration", keys::registration(id))?;
+    staging.remove("presence", keys::presence(id))?;
     for (key, _) in staging.under(&keys::key(Kind::DeviceCommand, &[&id.0.to_be_bytes()]))? {
         if let Some(command) = command_of(&key) {
             delete_command(staging, command)?;

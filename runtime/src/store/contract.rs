@@ -6,6 +6,8 @@ use crate::model::{
     Timestamp, VersionNumber,
 };
 
+use crate::presence::Presence;
+
 use super::StoreError;
 
 /// How the store is opened.
@@ -82,12 +84,14 @@ pub enum Write {
     DeleteProduct(ProductId),
     /// Unique by endpoint. `Conflict("product")` when its product is gone.
     PutDevice(Device, Expect),
-    /// The device, its endpoint, its registration and its commands.
+    /// The device, its endpoint, its registration, its presence and its commands.
     DeleteDevice(DeviceId),
     /// One per device. `Conflict("device")` when the device is gone.
     PutRegistration(Registration),
     /// The device is gone from the network.
     DeleteRegistration(DeviceId),
+    /// One per device. `Conflict("device")` when the device is gone.
+    PutPresence(Presence),
     /// A command; the index of open commands follows its state. `Conflict("device")` when the device is gone.
     PutCommand(Command, Expect),
     /// A new codec version; it is never rewritten. `Conflict("version")` when the number is taken, `Conflict("product")` when its

@@ -8,6 +8,8 @@ use crate::model::{
     Subscription, SubscriptionId, VersionNumber,
 };
 
+use crate::presence::Presence;
+
 use super::apply::command_of;
 use super::engine::failed;
 use super::keys::{self, Kind};
@@ -105,6 +107,10 @@ impl Documents<'_> {
 
     pub(super) fn registration(&self, device: DeviceId) -> Result<Option<Registration>, StoreError> {
         Ok(self.load("registration", &keys::registration(device))?.map(|found| found.doc))
+    }
+
+    pub(super) fn presence(&self, device: DeviceId) -> Result<Option<Presence>, StoreError> {
+        Ok(self.load("presence", &keys::presence(device))?.map(|found| found.doc))
     }
 
     pub(super) fn command(&self, id: CommandId) -> Result<Option<Versioned<Command>>, StoreError> {

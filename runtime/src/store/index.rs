@@ -9,7 +9,7 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use sled::Tree;
 
-use crate::model::{DeviceId, Event, EventId, EventKind, Timestamp};
+use crate::model::{DeviceId, Event, EventId, EventKind, Paged, Timestamp};
 
 use super::block::{Reader, is_from_device, put_number};
 use super::days::{Day, Days};
@@ -34,7 +34,8 @@ struct Memory {
     count: usize,
     /// On its way into chunks; readable until those are durable.
     sealed: HashMap<Lane, Vec<EventId>>,
-    seen: HashMap<DeviceId, Timestamp>,
+    /// When devices spoke last, of those that spoke since the checkpoint before the last start; 8 bytes a device.
+    seen: Paged<Timestamp>,
     last: Option<EventId>,
 }
 
@@ -67,8 +68,8 @@ impl Index {
             memory.live.entry(lane).or_default().push(*id);
             memory.count += 1;
             if is_from_device(fact.kind) {
-                let seen = memory.seen.entry(fact.device).or_default();
-                *seen = fact.time.max(*seen);
+                let seen = memory.seen.at(fact.device);
+                memory.seen.set(fact.device, fact.time.max(seen));
             }
             if fact.kind == EventKind::DeadLetter {
                 memory.live.entry(Lane::DeadLetters(fact.product)).or_default().push(*id);
@@ -101,7 +102,7 @@ impl Index {
         for (lane, places) in memory.sealed.iter().take(most) {
             slice.lanes.push(*lane);
             let seen = match lane {
-                Lane::Device(device) => memory.seen.get(device).copied().unwrap_or_default(),
+                Lane::Device(device) => memory.seen.at(*device),
                 Lane::DeadLetters(_) | Lane::AllDeadLetters | Lane::Product(_) | Lane::Corrections(_) => Timestamp::default(),
             };
             for of_day in places.chunk_by(|one, next| one.day == next.day) {
@@ -153,8 +154,9 @@ impl Index {
 
     /// When the device was last heard, as far as memory and the kept days tell.
     pub(super) fn seen(&self, days: &Days, device: DeviceId) -> Result<Option<Timestamp>, StoreError> {
-        if let Some(seen) = self.read().seen.get(&device) {
-            return Ok(Some(*seen));
+        let seen = self.read().seen.at(device);
+        if seen > Timestamp::default() {
+            return Ok(Some(seen));
         }
         let lane = keys::lane(Lane::Device(device));
         for day in days.all().iter().rev() {

@@ -51,6 +51,8 @@ pub(super) enum Kind {
     Version = 0x12,
     /// digest of a file, product, version number -> nothing
     VersionFile = 0x13,
+    /// device -> record
+    Presence = 0x14,
     /// head key, version, chunk -> part of a long record
     Chunk = 0x7f,
 }
@@ -97,6 +99,10 @@ pub(super) fn device_count(product: ProductId) -> Vec<u8> {
 
 pub(super) fn registration(device: DeviceId) -> Vec<u8> {
     key(Kind::Registration, &[&device.0.to_be_bytes()])
+}
+
+pub(super) fn presence(id: DeviceId) -> Vec<u8> {
+    key(Kind::Presence, &[&id.0.to_be_bytes()])
 }
 
 pub(super) fn command(id: CommandId) -> Vec<u8> {

@@ -14,6 +14,8 @@ use crate::model::{
     Registration, Subscription, SubscriptionId, Timestamp, VersionNumber,
 };
 
+use crate::presence::{DeviceState, Presence};
+
 use super::documents::Documents;
 use super::keys::{Kind, Lane};
 use super::{CodecRecord, Page, Store, StoreError, StoreHealth, Versioned, block, log, retention, transfer};
@@ -73,6 +75,21 @@ impl Store {
     /// All live registrations, in order of device.
     pub fn registrations(&self) -> Result<Vec<Registration>, StoreError> {
         Ok(bare(self.documents().all("registration", Kind::Registration, &[])?))
+    }
+
+    /// Where the device stands, as it was stored last; of a device of an older codecgate, what follows from its registration and events.
+    pub fn presence(&self, device: &Device) -> Result<Presence, StoreError> {
+        if let Some(stored) = self.documents().presence(device.id)? {
+            return Ok(stored);
+        }
+        let mut presence = Presence::of(device);
+        if let Some(heard) = self.last_seen(device.id) {
+            (presence.state, presence.since, presence.heard) = (DeviceState::Online, heard, heard);
+        } else if let Some(registration) = self.registration(device.id)? {
+            let (since, heard) = (registration.registered, registration.updated);
+            (presence.state, presence.since, presence.heard) = (DeviceState::Activated, since, heard);
+        }
+        Ok(presence)
     }
 
     /// The command with this id.

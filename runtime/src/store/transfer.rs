@@ -15,6 +15,8 @@ use crate::model::{
     SubscriptionId, Timestamp,
 };
 
+use crate::presence::Presence;
+
 use super::committer::Committer;
 use super::documents::Documents;
 use super::engine::{failed, import_mark};
@@ -52,6 +54,7 @@ enum Line {
     Version(Box<CodecVersion>),
     Device(Box<Device>),
     Registration(Box<Registration>),
+    Presence(Box<Presence>),
     Command(Box<Command>),
     Subscription(Box<Subscription>),
     Cursor {
@@ -156,6 +159,9 @@ fn export_documents(shared: &Shared, lines: &mut Lines<'_>) -> Result<(), StoreE
     }
     for found in documents.all("registration", Kind::Registration, &[])? {
         lines.put(&Line::Registration(Box::new(found.doc)))?;
+    }
+    for found in documents.all("presence", Kind::Presence, &[])? {
+        lines.put(&Line::Presence(Box::new(found.doc)))?;
     }
     for found in documents.all("command", Kind::Command, &[])? {
         lines.put(&Line::Command(Box::new(found.doc)))?;
@@ -277,6 +283,7 @@ impl Intake<'_> {
             Line::Version(version) => Item::change(number, Change::PutVersion(*version)),
             Line::Device(device) => Item::change(number, Change::PutDevice(*device, Expect::Absent)),
             Line::Registration(registration) => Item::change(number, Change::PutRegistration(*registration)),
+            Line::Presence(presence) => Item::change(number, Change::PutPresence(*presence)),
             Line::Command(command) => Item::change(number, Change::PutCommand(*command, Expect::Absent)),
             Line::Subscription(subscription) => Item::change(number, Change::PutSubscription(*subscription)),
             Line::Cursor { subscription, event } => {

@@ -43,6 +43,7 @@ fn product(id: u32) -> Product {
         profile: "{}".to_owned(),
         endpoint_format: EndpointFormat::Any,
         power_mode: PowerMode::Psm,
+        habits: Default::default(),
         codec: None,
         versions: Default::default(),
         created: NOW,
@@ -57,6 +58,7 @@ fn device(id: u64, product: u32) -> Device {
         name: None,
         power_mode: None,
         attributes: std::collections::BTreeMap::new(),
+        registration_timeout_s: 0,
         created: NOW,
     }
 }

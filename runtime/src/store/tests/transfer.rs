@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::model::{Scope, Secret, Subscription, SubscriptionId};
+use crate::presence::{DeviceState, Presence};
 
 fn filled(dir: &Path) -> Store {
     let store = open(dir);
@@ -17,6 +18,8 @@ fn filled(dir: &Path) -> Store {
         Write::PutProduct(product(1), Expect::Absent),
         Write::PutDevice(device(1, 1), Expect::Absent),
         Write::PutDevice(device(8, 1), Expect::Absent),
+        Write::PutPresence(Presence::of(&device(8, 1))),
+        Write::PutPresence(Presence { state: DeviceState::Abnormal, ..Presence::of(&device(1, 1)) }),
         Write::PutCommand(command(1, 1, CommandState::Sent), Expect::Absent),
         Write::PutSubscription(subscription),
         Write::DeleteDevice(DeviceId(8)),
@@ -56,6 +59,8 @@ fn an_export_imported_elsewhere_is_the_same_store() {
     assert_eq!(copy.cursor(SubscriptionId(4)), store.cursor(SubscriptionId(4)));
     assert_eq!(copy.open_commands(DeviceId(1)).unwrap()[0].doc, store.open_commands(DeviceId(1)).unwrap()[0].doc);
     assert_eq!(copy.subscriptions(), store.subscriptions());
+    assert_eq!(copy.presence(&device(1, 1)).unwrap().state, DeviceState::Abnormal);
+    assert_eq!(copy.presence(&device(8, 1)), Ok(Presence::of(&device(8, 1))), "that of a deleted device went with it");
     assert_eq!(copy.device_by_endpoint("dev-1"), store.device_by_endpoint("dev-1"));
     assert_eq!(copy.file(blake3::hash(b"component").to_hex().as_str()).unwrap().as_deref(), Some(&b"component"[..]));
     assert_index_equals_blocks(&copy);
@@ -75,11 +80,11 @@ fn a_broken_export_names_its_line_and_the_half_store_is_refused() {
     let mut bad_line = lines.clone();
     bad_line[40] = b"{\"event\":7}\n";
     let mut missing_event = lines.clone();
-    missing_event.remove(60);
+    missing_event.remove(61);
     for (broken, place) in [
         (without_end, "cut off"),
         (bad_line.concat(), "line 41"),
-        (missing_event.concat(), "line 61"),
+        (missing_event.concat(), "line 62"),
         (b"{}\n".to_vec(), "line 1"),
     ] {
         let other = tempfile::tempdir().unwrap();
