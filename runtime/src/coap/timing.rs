@@ -2,6 +2,13 @@
 
 use std::time::{Duration, Instant};
 
+use crate::model::PowerMode;
+
+/// Longest paging cycle of eDRX in NB-IoT (3GPP TS 24.008, 10.5.5.32).
+const LONGEST_PAGING: Duration = Duration::from_millis(10_485_760);
+/// No first wait is longer.
+const LONGEST_WAIT: Duration = Duration::from_secs(4 * 3_600);
+
 /// Transmission parameters.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Timing {
@@ -17,6 +24,17 @@ impl Timing {
     /// For a network that answers after many seconds: resends after 10-15, +20-30, +40-60 s, gives up after 150-225 s in all
     /// (REFERENCE C.6, J.8).
     pub const NARROWBAND: Self = Self { ack_timeout: Duration::from_secs(10), random_factor: 1.5, max_retransmit: 3 };
+
+    /// For a device that listens like this. An eDRX device hears nothing until its next paging, and the network keeps what is sent
+    /// meanwhile: a resend before that is only a second copy, so the first wait has `paging` added to it. Zero leaves the
+    /// documented times. A DRX device listens all the time, and a PSM device is only spoken to while it listens.
+    #[must_use]
+    pub fn suited(self, mode: PowerMode, paging: Duration) -> Self {
+        match mode {
+            PowerMode::Edrx => Self { ack_timeout: self.ack_timeout.saturating_add(paging.min(LONGEST_PAGING)), ..self },
+            PowerMode::Psm | PowerMode::Drx => self,
+        }
+    }
 }
 
 /// The clock of one confirmable message.
@@ -50,7 +68,7 @@ impl Confirmable {
     #[expect(clippy::manual_clamp, reason = "`clamp` lets NaN through")]
     pub fn start(now: Instant, timing: &Timing, fraction: f64) -> Self {
         let stretch = 1.0 + fraction.max(0.0).min(1.0) * (timing.random_factor - 1.0).max(0.0).min(100.0);
-        let first = timing.ack_timeout.min(Duration::from_secs(3_600)).mul_f64(stretch);
+        let first = timing.ack_timeout.min(LONGEST_WAIT).mul_f64(stretch);
         let max = timing.max_retransmit.min(10);
         Self { first, wait: first, started: now, max, left: max, deadline: now + first }
     }
@@ -113,6 +131,21 @@ mod tests {
         clock.acknowledged();
         assert_eq!(clock.deadline() - start, Duration::from_secs(150));
         assert_eq!(clock.step(clock.deadline()), Step::GiveUp);
+    }
+
+    #[test]
+    fn an_edrx_device_is_not_sent_to_twice_before_it_can_have_heard() {
+        let base = Timing::NARROWBAND;
+        for mode in [PowerMode::Psm, PowerMode::Drx, PowerMode::Edrx] {
+            assert_eq!(base.suited(mode, Duration::ZERO), base, "the documented times");
+        }
+        let paging = Duration::from_millis(81_920);
+        assert_eq!(base.suited(PowerMode::Psm, paging), base);
+        let (start, timing) = (origin(), base.suited(PowerMode::Edrx, paging));
+        for fraction in [0.0, 0.5, 1.0] {
+            assert!(Confirmable::start(start, &timing, fraction).deadline() >= start + paging + base.ack_timeout);
+        }
+        assert_eq!(base.suited(PowerMode::Edrx, Duration::MAX).ack_timeout, LONGEST_PAGING + base.ack_timeout);
     }
 
     #[test]
