@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use codecgate::coap::{Code, Kind, Message, Token};
-use codecgate::lwm2m::{Answer, Occurrence, Server, ServerConfig};
+use codecgate::lwm2m::{Answer, Names, Occurrence, Server, ServerConfig};
 use codecgate::model::{DeviceId, Registration, Timestamp};
 use proptest::prelude::*;
 use proptest::sample::Index;
@@ -17,11 +17,9 @@ fn peer(number: u16) -> SocketAddr {
     ([10, 0, 0, 1], number).into()
 }
 
-/// A server with one registered device and a downlink under way.
-#[expect(clippy::disallowed_methods, reason = "an arbitrary origin of virtual time")]
-fn server(config: ServerConfig) -> (Server, Instant) {
-    let (mut server, now) = (Server::new(config, [5; 32]), Instant::now());
-    let registration = Registration {
+/// It is registered.
+fn registration() -> Registration {
+    Registration {
         device: DeviceId(1),
         location: LOCATION.to_owned(),
         token: format!("{TOKEN:016x}"),
@@ -30,10 +28,22 @@ fn server(config: ServerConfig) -> (Server, Instant) {
         version: "1.0".to_owned(),
         binding: "UQ".to_owned(),
         objects: vec!["/19/0".to_owned()],
+        formats: Vec::new(),
+        observed: true,
+        observations: Vec::new(),
         registered: WALL,
         updated: WALL,
-    };
-    server.restore(now, WALL, vec![registration]);
+    }
+}
+
+/// A server with one registered device and a downlink under way.
+#[expect(clippy::disallowed_methods, reason = "an arbitrary origin of virtual time")]
+fn server(config: ServerConfig) -> (Server, Instant) {
+    let now = Instant::now();
+    let mut server = Server::new(config, Names::new([6; 32]), [5; 32], (now, WALL));
+    let registration = registration();
+    server.handle_answer(now, Answer::Remember(vec![registration]));
+    server.handle_answer(now, Answer::Remembered);
     (server, now)
 }
 
@@ -60,9 +70,14 @@ fn feed(server: &mut Server, now: Instant, from: u16, datagram: &[u8], way: u8) 
     server.handle_datagram(now, WALL, peer(from), datagram);
     while let Some(occurrence) = server.poll_occurrence() {
         let ticket = match occurrence {
+            Occurrence::Recall { device } => {
+                let registration = Some(Box::new(registration()));
+                server.handle_answer(now, Answer::Recalled { device, registration });
+                continue;
+            }
             Occurrence::Register(request) => request.ticket,
             Occurrence::Update { ticket, .. } | Occurrence::Deregister { ticket, .. } => ticket,
-            Occurrence::Uplink(uplink) => uplink.ticket,
+            Occurrence::Uplink(uplink) | Occurrence::Resources(uplink, _) => uplink.ticket,
             _ => continue,
         };
         match way % 4 {

@@ -84,7 +84,7 @@ fn every_downlink_has_one_outcome_and_what_is_delivered_was_heard() {
             assert_eq!(outcomes.len(), 1, "{number}: {outcomes:?}");
             let heard = Happening::Downlink { payload: number.to_be_bytes().to_vec() };
             let times = world.devices[index].happenings.iter().filter(|happening| **happening == heard).count();
-            let delivered = matches!(outcomes[0].1, Occurrence::Delivered { .. });
+            let delivered = matches!(outcomes[0].1, Occurrence::Answered { .. });
             assert!(times <= 1 && (!delivered || times == 1), "{number} was heard {times} times, {:?}", outcomes[0].1);
         }
     });
@@ -125,7 +125,7 @@ fn a_sleeping_psm_device_gets_its_downlink_right_after_it_reported() {
         world.run(Duration::from_secs(1));
         world.send(0, 2);
         world.run(Duration::from_secs(5));
-        assert!(matches!(world.outcomes(2)[..], [(_, Occurrence::Delivered { .. })]), "it is awake");
+        assert!(matches!(world.outcomes(2)[..], [(_, Occurrence::Answered { .. })]), "it is awake");
     });
 }
 
@@ -141,7 +141,7 @@ fn a_device_that_falls_silent_expires_when_its_lifetime_ends() {
         world.run(Duration::from_secs(1_000));
         assert!(matches!(world.told[..], [(_, Occurrence::Expired { .. })]));
         let left = Duration::from_millis(world.wall().since(updated)) - (world.now - world.told[0].0);
-        assert!((Duration::from_millis(599_900)..Duration::from_millis(600_100)).contains(&left), "{left:?}");
+        assert!((Duration::from_secs(600)..Duration::from_secs(601)).contains(&left), "to the second: {left:?}");
         world.weather = Weather::FAIR;
         world.report(0, payload(0));
         world.run(Duration::from_secs(600));
@@ -164,7 +164,7 @@ fn a_restart_costs_the_devices_nothing() {
         assert_eq!(acks, vec![4; world.devices.len()], "one empty ACK each and nothing else");
         world.send(2, 1);
         world.run(Duration::from_secs(5));
-        assert!(matches!(world.outcomes(1)[..], [(_, Occurrence::Delivered { .. })]));
+        assert!(matches!(world.outcomes(1)[..], [(_, Occurrence::Answered { .. })]));
     });
 }
 
@@ -205,7 +205,7 @@ fn a_new_address_is_followed() {
         assert!(world.outcomes(1).is_empty(), "sent to where it was");
         world.report(0, payload(0));
         world.run(Duration::from_secs(20));
-        assert!(matches!(world.outcomes(1)[..], [(_, Occurrence::Delivered { .. })]), "resent to where it is");
+        assert!(matches!(world.outcomes(1)[..], [(_, Occurrence::Answered { .. })]), "resent to where it is");
         assert_eq!(world.stored(0), [payload(0)]);
     });
 }

@@ -7,10 +7,18 @@ use std::collections::{BTreeMap, BinaryHeap};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use codecgate::coap::Random;
-use codecgate::lwm2m::{Answer, DownlinkId, Occurrence, RegisterRequest, Server, ServerConfig, Ticket};
+use codecgate::coap::{Code, Random};
+use codecgate::lwm2m::{Answer, Ask, DownlinkId, Names, Occurrence, RegisterRequest, Server, ServerConfig, Ticket, Use, spell};
 use codecgate::model::{DeviceId, Registration, Timestamp};
 use codecgate::simulate::{Device, DeviceConfig, Happening};
+
+/// Where the wall clock begins.
+const WALL: Timestamp = Timestamp(1_700_000_000_000);
+
+/// The gateway's key, which it keeps over a restart.
+fn names() -> Names {
+    Names::new([0x4e; 32])
+}
 
 /// What the network and the flows do to a message.
 #[derive(Clone, Copy)]
@@ -109,7 +117,7 @@ impl World {
         });
         let now = Instant::now();
         Self {
-            server: Server::new(config, seed_of(seed, 0xff)),
+            server: Server::new(config, names(), seed_of(seed, 0xff), (now, WALL)),
             now,
             start: now,
             weather: Weather::FAIR,
@@ -143,7 +151,7 @@ impl World {
 
     pub(crate) fn wall(&self) -> Timestamp {
         let since = u64::try_from((self.now - self.start).as_millis()).unwrap();
-        Timestamp(1_700_000_000_000).plus_ms(since)
+        WALL.plus_ms(since)
     }
 
     pub(crate) fn report(&mut self, index: usize, payload: Vec<u8>) -> u32 {
@@ -153,8 +161,8 @@ impl World {
     }
 
     pub(crate) fn send(&mut self, index: usize, number: u128) {
-        let payload = number.to_be_bytes().to_vec();
-        let send = Answer::Send { device: id(index), id: DownlinkId(number), payload, max_retransmit: None };
+        let ask = Ask::new(Code::PUT, ["19", "1", "0"]).with_payload(42, number.to_be_bytes().to_vec());
+        let send = Answer::Send { device: id(index), id: DownlinkId(number), ask, wire: None, max_retransmit: None };
         self.server.handle_answer(self.now, send);
         self.drain_server();
     }
@@ -167,9 +175,10 @@ impl World {
     /// The server stops dead and another one takes its place; what was on its way to the flows is lost.
     pub(crate) fn restart(&mut self, seed: u64, config: ServerConfig) {
         self.arrivals.retain(|_, arrival| !matches!(arrival, Arrival::Answer(..)));
-        self.server = Server::new(config, seed_of(seed, 0xfd));
+        self.server = Server::new(config, names(), seed_of(seed, 0xfd), (self.now, self.wall()));
         let registrations = self.registrations.values().cloned().collect();
-        self.server.restore(self.now, self.wall(), registrations);
+        self.server.handle_answer(self.now, Answer::Remember(registrations));
+        self.server.handle_answer(self.now, Answer::Remembered);
     }
 
     /// What the store has of a device.
@@ -180,7 +189,7 @@ impl World {
     /// Outcomes of a downlink.
     pub(crate) fn outcomes(&self, number: u128) -> Vec<&(Instant, Occurrence)> {
         let of = |occurrence: &Occurrence| match occurrence {
-            Occurrence::Delivered { id, .. } | Occurrence::Refused { id, .. } | Occurrence::TimedOut { id, .. } => id.0 == number,
+            Occurrence::Answered { id, .. } | Occurrence::Reset { id, .. } | Occurrence::TimedOut { id, .. } => id.0 == number,
             _ => false,
         };
         self.told.iter().filter(|(_, occurrence)| of(occurrence)).collect()
@@ -271,22 +280,37 @@ impl World {
                 Occurrence::Uplink(up) => {
                     self.decide(up.ticket, Answer::Accept { ticket: up.ticket }, Some((up.device, up.payload)));
                 }
+                Occurrence::Recall { device } => {
+                    let registration = self.registrations.get(&device).cloned().map(Box::new);
+                    self.decide(Ticket(u64::MAX), Answer::Recalled { device, registration }, None);
+                }
+                Occurrence::Keep { registration } => {
+                    let known = self.registrations.get(&registration.device);
+                    if known.is_some_and(|known| known.location == registration.location && known.updated <= registration.updated)
+                    {
+                        self.registrations.insert(registration.device, registration);
+                    }
+                }
                 other => self.told.push((self.now, other)),
             }
         }
     }
 
-    fn admit(&self, request: RegisterRequest) -> Registration {
-        let index: u64 = request.endpoint.strip_prefix("meter-").unwrap().parse().unwrap();
+    fn admit(&mut self, request: RegisterRequest) -> Registration {
+        let device = DeviceId(request.endpoint.strip_prefix("meter-").unwrap().parse().unwrap());
+        let nonce = u32::try_from(self.random.draw() >> 32).unwrap();
         Registration {
-            device: DeviceId(index),
-            location: request.location,
-            token: request.token,
+            device,
+            location: spell(names().seal(device, Use::Location, nonce)),
+            token: spell(names().seal(device, Use::Observation, nonce)),
             peer: request.peer,
             lifetime_s: request.lifetime_s,
             version: request.version,
             binding: request.binding,
             objects: request.objects,
+            formats: request.formats,
+            observed: false,
+            observations: Vec::new(),
             registered: self.wall(),
             updated: self.wall(),
         }
@@ -295,7 +319,8 @@ impl World {
     /// The flows take their time, and now and then cannot.
     fn decide(&mut self, ticket: Ticket, answer: Answer, payload: Option<(DeviceId, Vec<u8>)>) {
         let at = self.now + self.weather.commit.mul_f64(self.random.draw_fraction());
-        let forget = self.random.draw_fraction() < self.weather.forget;
+        let recall = matches!(answer, Answer::Recalled { .. });
+        let forget = self.random.draw_fraction() < self.weather.forget && !recall;
         let arrival = if forget { Arrival::Answer(Answer::Forget { ticket }, None) } else { Arrival::Answer(answer, payload) };
         self.schedule(at, arrival);
     }

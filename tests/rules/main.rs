@@ -84,6 +84,7 @@ const ONE_FOLDER: &[(&str, &[&str])] = &[
     ("csv", &["profile"]),
     ("zip", &["profile", "package"]),
     ("ed25519_dalek", &["package"]),
+    ("siphasher", &["lwm2m"]),
     ("socket2", &["transport"]),
     ("clap", &["cli"]),
     ("codecgate_sdk", &["layout", "vectors"]),

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use codecgate::codec::Anatomy;
 use codecgate::config::Config;
 use codecgate::layout::CheckedLayout;
-use codecgate::lwm2m::{Server, ServerConfig};
+use codecgate::lwm2m::{Names, Server, ServerConfig};
 use codecgate::model::Timestamp;
 use codecgate::package::{Package, Parts};
 use codecgate::profile::{Profile, Strictness, import_huawei};
@@ -123,7 +123,7 @@ pub fn anatomy(bytes: &[u8]) {
 /// Datagrams one after the other, each behind a length of one byte, from two peers: the message front, then the whole server.
 pub fn datagrams(bytes: &[u8]) {
     let origin = origin();
-    let mut server = Server::new(ServerConfig::default(), [7; 32]);
+    let mut server = Server::new(ServerConfig::default(), Names::new([7; 32]), [7; 32], (origin, Timestamp(0)));
     let mut rest = bytes;
     let mut turn = 0_u16;
     while let Some((length, tail)) = rest.split_first() {

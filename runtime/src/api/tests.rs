@@ -13,6 +13,7 @@ use super::*;
 use crate::admission::{Bench, Policy};
 use crate::catalog::{Rules, ShadowRuns};
 use crate::codec::{Host, Limits};
+use crate::lwm2m::Names;
 use crate::model::{
     DeviceId, EndpointFormat, EventKind, NewEvent, PowerMode, Product, ProductId, ProductKey, Registration, Secret,
 };
@@ -45,7 +46,8 @@ impl Fixture {
         let rules = Rules { keep: 5, breaker: Default::default(), shadow: ShadowRuns::Off };
         let bench = Bench { host: Arc::clone(&host), policy: Policy::default() };
         let catalog = Catalog::open(store.clone(), bench, rules).unwrap();
-        let config = ShardsConfig { count: 1, queue: 64, awake_ms: 1_000, span_ms: 1_000 };
+        let config =
+            ShardsConfig { count: 1, queue: 64, names: Names::new([1; 32]), seed: [1; 32], awake_ms: 1_000, span_ms: 1_000 };
         let (shadow, _ends_with_the_process) = Shadow::start(store.clone(), Arc::clone(&catalog), Limits::default()).unwrap();
         let parts = (store.clone(), Arc::clone(&catalog));
         let (shards, devices) = Shards::start(&config, parts, &host, &shadow, &Answers::default()).unwrap();
@@ -193,6 +195,9 @@ async fn a_device_is_let_in_shown_listed_and_deleted() {
         version: "1.0".to_owned(),
         binding: "U".to_owned(),
         objects: vec!["/19/0".to_owned()],
+        formats: Vec::new(),
+        observed: false,
+        observations: Vec::new(),
         registered: NOW,
         updated: NOW,
     };

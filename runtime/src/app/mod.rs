@@ -25,7 +25,7 @@ use crate::clock;
 use crate::codec::Host;
 use crate::config::Config;
 use crate::downlink::Desk;
-use crate::lwm2m::Server;
+use crate::lwm2m::{Place, Server, ServerConfig};
 use crate::model::Secret;
 use crate::redecode::Redecoder;
 use crate::shadow::{Shadow, ShadowThread};
@@ -49,9 +49,9 @@ pub struct Gateway {
     parts: Parts,
     /// Ends the API and the sweeps.
     stop: watch::Sender<bool>,
-    /// Ends the CoAP thread, when everything that it still has to say is known.
+    /// Ends the CoAP threads, when everything that they still have to say is known.
     silence: watch::Sender<bool>,
-    coap_thread: JoinHandle<()>,
+    coap_threads: Vec<JoinHandle<()>>,
     shards: Shards,
     shadow: ShadowThread,
     tasks: JoinSet<&'static str>,
@@ -78,11 +78,12 @@ impl Gateway {
     /// # Errors
     /// Busy ports, a data folder in use or damaged, a bad key: each says what to do.
     pub async fn start(config: &Config) -> anyhow::Result<Self> {
-        let coap_socket = CoapSocket::bind(config.coap.listen)?;
+        let mut sockets = CoapSocket::bind_shared(config.coap.listen, config.coap.sockets)?;
         let listener = TcpListener::bind(config.http.listen).await.with_context(|| {
             format!("cannot listen for HTTP on {}/tcp; is another program there? set http.listen or --http", config.http.listen)
         })?;
-        let (coap, http) = (coap_socket.address(), listener.local_addr()?);
+        let coap = sockets.first().map_or(config.coap.listen, CoapSocket::address);
+        let http = listener.local_addr()?;
 
         let data = config.data_dir.clone();
         let now = clock::wall();
@@ -98,19 +99,31 @@ impl Gateway {
             tokio::task::spawn_blocking(move || Catalog::open(store, bench, rules)).await??
         };
 
-        let answers = Answers::default();
-        let shards_config =
-            ShardsConfig { count: config.workers, queue: SHARD_QUEUE, awake_ms: AWAKE_MS, span_ms: span_ms(config) + AWAKE_MS };
+        let answers = Answers::new(config.coap.sockets);
+        let names = key::names(&data)?;
+        let shards_config = ShardsConfig {
+            count: config.workers,
+            queue: SHARD_QUEUE,
+            names: names.clone(),
+            seed: seed()?,
+            awake_ms: AWAKE_MS,
+            span_ms: span_ms(config) + AWAKE_MS,
+        };
         let (shadow, shadow_thread) = Shadow::start(store.clone(), Arc::clone(&catalog), config.limits())?;
         let parts = (store.clone(), Arc::clone(&catalog));
         let (shards, router) = Shards::start(&shards_config, parts, &host, &shadow, &answers)?;
 
-        let mut server = Server::new(config.server_config(), seed()?);
-        server.restore(clock::monotonic(), now, store.registrations()?);
         let (stop, stopping) = watch::channel(false);
         let (silence, silenced) = watch::channel(false);
-        let sink = router.clone();
-        let coap_thread = coap_socket.serve(server, answers, move |occurrence| sink.route(occurrence), silenced)?;
+        let mut coap_threads = Vec::new();
+        for (index, socket) in (0..answers.servers()).zip(sockets.drain(..)) {
+            let place = Place { index, count: answers.servers() };
+            let server_config = ServerConfig { place, ..config.server_config() };
+            let server = Server::new(server_config, names.clone(), seed()?, (clock::monotonic(), clock::wall()));
+            let sink = router.clone();
+            let sink = move |occurrence| sink.route(occurrence);
+            coap_threads.push(socket.serve(server, place, answers.clone(), sink, silenced.clone())?);
+        }
 
         let pusher = Arc::new(Pusher::start(store.clone(), config.push_config(clock::wall))?);
         let desk = Desk::new(store.clone(), Arc::clone(&catalog), router.clone());
@@ -118,6 +131,7 @@ impl Gateway {
         let parts = Parts { store, catalog, desk, router, pusher };
         let mut tasks = JoinSet::new();
         tasks::sweep(&mut tasks, &parts, &stopping);
+        tasks::remember(&mut tasks, &parts.store, answers, stopping.clone());
         if let Some(policy) = config.rollback_policy() {
             tasks::judge(&mut tasks, &parts.catalog, policy, stopping.clone());
         }
@@ -144,7 +158,7 @@ impl Gateway {
         });
         tasks::serve_http(&mut tasks, listener, routes, stopping);
         tracing::info!(%coap, %http, data = %data.display(), "codecgate {} serves", env!("CARGO_PKG_VERSION"));
-        Ok(Self { coap, http, data, keys, parts, stop, silence, coap_thread, shards, shadow: shadow_thread, tasks })
+        Ok(Self { coap, http, data, keys, parts, stop, silence, coap_threads, shards, shadow: shadow_thread, tasks })
     }
 
     /// Where devices are heard, UDP.
@@ -185,8 +199,8 @@ impl Gateway {
                 Some(ended) = self.tasks.join_next() => return ended.unwrap_or("a task panicked"),
                 _ = self.parts.pusher.failed() => return "a webhook task",
                 _ = look.tick() => {
-                    if self.coap_thread.is_finished() {
-                        return "the CoAP thread";
+                    if self.coap_threads.iter().any(JoinHandle::is_finished) {
+                        return "a CoAP thread";
                     }
                     if self.shards.failed() {
                         return "a shard";
@@ -218,8 +232,10 @@ impl Gateway {
             // Everything before this is committed and answered when it returns; a failed store has answered already.
             let _ = store.commit_blocking(Commit::default());
             self.silence.send_replace(true);
-            if self.coap_thread.join().is_err() {
-                tracing::error!("the CoAP thread ended in a panic");
+            for thread in self.coap_threads {
+                if thread.join().is_err() {
+                    tracing::error!("a CoAP thread ended in a panic");
+                }
             }
             store.close()
         })

@@ -12,12 +12,19 @@ use crate::api;
 use crate::breaker::Policy;
 use crate::catalog::Catalog;
 use crate::clock;
+use crate::lwm2m::Answer;
+use crate::store::Store;
+use crate::transport::Answers;
 use crate::watch::{LOOK, Watch};
 
 /// How often open commands are looked at without a hint: the precision of EXPIRED.
 const COMMAND_SWEEP: Duration = Duration::from_secs(2);
 /// How often new codec versions are judged.
 const TRIAL_SWEEP: Duration = Duration::from_millis(250);
+/// Registrations that are read and told in one go.
+const REMEMBERED_AT_ONCE: usize = 1_024;
+/// Answers that may wait for the servers while registrations are told.
+const MOST_WAITING: usize = 64;
 /// How often retention is looked at.
 const RETENTION_SWEEP: Duration = Duration::from_secs(600);
 
@@ -62,6 +69,40 @@ pub(super) fn sweep(tasks: &mut JoinSet<&'static str>, parts: &Parts, stopping: 
         })
         .await;
         "the retention sweep"
+    });
+}
+
+/// Tells the CoAP servers the registrations of an earlier life, beside the traffic: a device that speaks meanwhile is looked up.
+pub(super) fn remember(tasks: &mut JoinSet<&'static str>, store: &Store, answers: Answers, mut stopping: watch::Receiver<bool>) {
+    let store = store.clone();
+    tasks.spawn(async move {
+        let (mut after, mut count) = (None, 0);
+        while !*stopping.borrow() {
+            let store = store.clone();
+            let read = tokio::task::spawn_blocking(move || store.registrations(after, REMEMBERED_AT_ONCE));
+            let page = match read.await {
+                Ok(Ok(page)) => page,
+                Ok(Err(error)) => {
+                    tracing::error!(%error, "registrations cannot be read");
+                    return "the registrations";
+                }
+                Err(_) => return "the registrations",
+            };
+            count += page.items.len();
+            answers.remember(page.items);
+            after = page.next;
+            if after.is_none() {
+                answers.push(Answer::Remembered);
+                tracing::info!(count, "told the CoAP servers which devices are registered");
+                break;
+            }
+            // The servers' own traffic comes first.
+            while answers.waiting() > MOST_WAITING && !*stopping.borrow() {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        }
+        let _owner_gone = stopping.wait_for(|stop| *stop).await;
+        "the registrations"
     });
 }
 

@@ -47,7 +47,7 @@ fn folder(section: &Section<'_>, name: &str) -> Option<PathBuf> {
 }
 
 fn coap(section: &Section<'_>, default: &Coap) -> Coap {
-    Coap { listen: section.address("listen", default.listen) }
+    Coap { listen: section.address("listen", default.listen), sockets: section.count("sockets", 1..=64, default.sockets) }
 }
 
 fn http(section: &Section<'_>, default: Http) -> Http {

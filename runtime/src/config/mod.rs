@@ -53,6 +53,8 @@ pub struct Config {
 pub struct Coap {
     /// UDP address; port 0 = any free one.
     pub listen: SocketAddr,
+    /// Sockets that share it, each with a thread; default = a quarter of the cores, 1 to 4.
+    pub sockets: u8,
 }
 
 /// Where applications and operators come in.
@@ -195,7 +197,10 @@ impl Default for Config {
         Self {
             data_dir: PathBuf::from("codecgate-data"),
             workers: cores.min(Self::MAX_DEFAULT_WORKERS),
-            coap: Coap { listen: SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 5683) },
+            coap: Coap {
+                listen: SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 5683),
+                sockets: u8::try_from(cores / 4).unwrap_or(4).clamp(1, 4),
+            },
             http: Http { listen: SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8080), keys: Vec::new(), metrics_open: false },
             store: Store { cache_mib: 64, retention_days: 7, durability: Durability::Durable, queue: 65_536 },
             codec: Codec {

@@ -1,14 +1,16 @@
 //! What the flows answer, and the beginning and end of a registration (LwM2M Core 6.2).
 
-use std::time::{Duration, Instant};
+use std::hash::BuildHasher;
+use std::net::SocketAddr;
+use std::time::Instant;
 
 use crate::coap::{Code, Kind, empty_ack, reset};
 use crate::model::{DeviceId, Registration};
 
-use super::exchange::{Purpose, Talk, Timer};
-use super::roster::{Entry, Observation, Slot, Traits, unspell};
+use super::exchange::{Purpose, Queued, Talk};
+use super::roster::{Observation, Slot, Traits};
 use super::server::{Arrival, Pending, Server, What};
-use super::{Answer, Occurrence, Ticket};
+use super::{Answer, Occurrence, Passed, Ticket};
 
 impl Server {
     /// The flows have decided. An answer to a ticket that is closed already is nothing.
@@ -26,24 +28,29 @@ impl Server {
                     self.dedup.forget(&pending.key);
                 }
             }
-            Answer::Send { device, id, payload, max_retransmit } => self.queue_downlink(now, device, id, payload, max_retransmit),
-            Answer::Remove { device } => {
-                if let Some(slot) = self.roster.by_device(device) {
-                    self.take_out(slot);
-                }
+            Answer::Send { device, id, ask, wire, max_retransmit } => {
+                self.queue_downlink(now, device, Queued { id, ask, wire, max_retransmit });
             }
+            Answer::Recalled { device, registration } => self.recalled(now, device, registration.as_deref()),
+            Answer::Remember(registrations) => registrations.iter().for_each(|registration| self.remember(registration)),
+            Answer::Remembered => self.remembered = true,
+            Answer::Remove { device } => self.end(device),
         }
     }
 
     fn admit(&mut self, now: Instant, pending: Pending, registration: &Registration) {
-        let left = lifetime(registration).saturating_sub(now.saturating_duration_since(pending.arrival.at));
-        let Some(slot) = self.take_in(registration, now, left, Observation::Wanted) else {
+        let elsewhere = self.config.place.home(registration.device) != self.config.place.index;
+        if !elsewhere && self.join(now, registration).is_none() {
             return self.dedup.forget(&pending.key);
-        };
+        }
         let mut reply = self.reply(&pending.arrival, Code::CREATED);
         reply.location = vec!["rd".to_owned(), registration.location.clone()];
         self.answer(&pending, reply.to_bytes());
-        self.advance(now, slot);
+        if let Some(slot) = self.roster.by_device(registration.device) {
+            self.advance(now, slot);
+        }
+        // Its home begins to observe when the 2.01 is on its way.
+        self.pass(registration.device, || Passed::Registration(Box::new(registration.clone())));
     }
 
     fn accept(&mut self, now: Instant, ticket: Ticket) {
@@ -56,8 +63,12 @@ impl Server {
                     self.transmit(arrival.peer, empty_ack(arrival.mid));
                 }
             }
+            What::Send => {
+                let reply = self.reply(&arrival, Code::CHANGED).to_bytes();
+                self.answer(&pending, reply);
+            }
             What::Update { location, registration } => {
-                let slot = self.roster.by_location(*location);
+                let slot = self.at(registration.device, *location);
                 let code = if slot.is_some() { Code::CHANGED } else { Code::NOT_FOUND };
                 let reply = self.reply(&arrival, code).to_bytes();
                 self.answer(&pending, reply);
@@ -65,11 +76,13 @@ impl Server {
                     self.renew(now, slot, registration, &arrival);
                 }
             }
-            What::Deregister { location } => {
+            What::Deregister { device, location } => {
                 let reply = self.reply(&arrival, Code::DELETED).to_bytes();
                 self.answer(&pending, reply);
-                if let Some(slot) = self.roster.by_location(*location) {
-                    self.take_out(slot);
+                // Registered anew since, or out of memory: then the newer registration stays, or the store knows.
+                let newer = self.roster.by_device(*device).is_some() && self.at(*device, *location).is_none();
+                if !newer {
+                    self.end(*device);
                 }
             }
             // A Register is let in with its registration or not at all.
@@ -96,101 +109,88 @@ impl Server {
         self.transmit(pending.arrival.peer, reply);
     }
 
-    /// Takes a registration in, in place of an earlier one of the same device. None if its location or token is not ours.
-    pub(super) fn take_in(
-        &mut self,
-        registration: &Registration,
-        now: Instant,
-        left: Duration,
-        observation: Observation,
-    ) -> Option<Slot> {
-        let (location, token) = (unspell(&registration.location)?, unspell(&registration.token)?);
-        let earlier =
-            [self.roster.by_device(registration.device), self.roster.by_token(token), self.roster.by_location(location)];
-        for slot in earlier.into_iter().flatten() {
-            self.take_out(slot);
+    /// The device's slot if it is registered at this location.
+    fn at(&self, device: DeviceId, location: u64) -> Option<Slot> {
+        let slot = self.roster.by_device(device)?;
+        self.roster.entry(slot).filter(|entry| entry.location == location).map(|_| slot)
+    }
+
+    /// Takes a new registration in, in place of an earlier one of the same device, and begins to observe. None if its location or
+    /// token is no number of a server.
+    pub(super) fn join(&mut self, now: Instant, registration: &Registration) -> Option<Slot> {
+        let device = registration.device;
+        self.end(device);
+        let slot = self.wake(now, registration)?;
+        self.expiries.set(device, registration.expires().plus_ms(self.grace_ms()));
+        self.note_address(device, &registration.version, registration.peer);
+        let entry = self.roster.entry_mut(slot)?;
+        entry.all_watches().for_each(|watch| watch.state = Observation::Wanted);
+        if self.config.place.count > 1 && self.config.place.home(device) == self.config.place.index {
+            self.advance(now, slot);
         }
-        let traits = self.roster.share(Traits {
-            version: registration.version.clone(),
-            binding: registration.binding.clone(),
-            objects: registration.objects.clone(),
-        });
-        let (serial, mid) = (self.serial(), self.random.draw_mid());
-        let expires = now + left + self.config.lifetime_grace;
-        let slot = self.roster.insert(Entry {
-            device: registration.device,
-            peer: registration.peer,
-            token,
-            location,
-            registered: registration.registered,
-            updated: registration.updated,
-            expires,
-            traits,
-            talk: None,
-            lifetime_s: registration.lifetime_s,
-            serial,
-            mid,
-            observation,
-        });
-        self.expiries.push(std::cmp::Reverse(Timer { at: expires, serial, slot }));
         Some(slot)
     }
 
-    /// Ends a registration; what waited for it is over.
-    pub(super) fn take_out(&mut self, slot: Slot) -> Option<DeviceId> {
-        let entry = self.roster.remove(slot)?;
-        let device = entry.device;
-        if let Some(Talk { current, queue }) = entry.talk.map(|talk| *talk) {
-            if let Some(exchange) = &current {
-                self.awaiting.remove(&(exchange.sent_to, exchange.mid));
-            }
-            let under_way = current.and_then(|exchange| match exchange.purpose {
-                Purpose::Downlink(id) => Some(id),
-                Purpose::Observe => None,
-            });
-            for id in under_way.into_iter().chain(queue.into_iter().map(|queued| queued.id)) {
-                self.occur(Occurrence::TimedOut { device, id });
-            }
+    /// Ends what a device's registration was.
+    fn end(&mut self, device: DeviceId) {
+        self.expiries.clear(device);
+        if let Some(slot) = self.roster.by_device(device) {
+            self.take_out(slot);
         }
-        Some(device)
+    }
+
+    /// Takes a device out of memory whose registration is over; what waited for it is over too.
+    pub(super) fn take_out(&mut self, slot: Slot) {
+        let Some(entry) = self.roster.remove(slot) else { return };
+        let device = entry.device;
+        self.leave_address(device, entry.peer);
+        let Some(Talk { current, queue }) = entry.talk.map(|talk| *talk) else { return };
+        if let Some(exchange) = &current {
+            self.awaiting.remove(&(exchange.sent_to, exchange.mid));
+        }
+        let under_way = current.and_then(|exchange| match exchange.purpose {
+            Purpose::Downlink { id, .. } => Some(id),
+            Purpose::Observe => None,
+        });
+        for id in under_way.into_iter().chain(queue.into_iter().map(|queued| queued.id)) {
+            self.occur(Occurrence::TimedOut { device, id });
+        }
     }
 
     fn renew(&mut self, now: Instant, slot: Slot, registration: &Registration, arrival: &Arrival) {
-        let traits = self.roster.share(Traits {
-            version: registration.version.clone(),
-            binding: registration.binding.clone(),
-            objects: registration.objects.clone(),
-        });
-        let expires = arrival.at + lifetime(registration) + self.config.lifetime_grace;
-        let fresh = self.serial();
+        let traits = self.roster.share(Traits::from(registration));
         let Some(entry) = self.roster.entry_mut(slot) else { return };
         entry.lifetime_s = registration.lifetime_s;
         entry.updated = registration.updated;
         entry.traits = traits;
-        // The timer that is set looks again when it is due; only one that is too late is replaced.
-        let sooner = expires < entry.expires;
-        entry.expires = expires;
-        if matches!(entry.observation, Observation::Absent | Observation::Restored) {
-            entry.observation = Observation::Wanted;
+        let device = entry.device;
+        for watch in entry.all_watches() {
+            if matches!(watch.state, Observation::Absent | Observation::Restored) {
+                watch.state = Observation::Wanted;
+            }
         }
-        if sooner {
-            entry.serial = fresh;
-            self.expiries.push(std::cmp::Reverse(Timer { at: expires, serial: fresh, slot }));
-        }
-        self.move_to(slot, arrival.peer);
+        self.expiries.set(device, registration.expires().plus_ms(self.grace_ms()));
+        self.heard(now, slot, arrival.peer);
         self.advance(now, slot);
     }
 
-    pub(super) fn expire(&mut self, now: Instant, timer: Timer) {
-        let Some(entry) = self.roster.entry(timer.slot).filter(|entry| entry.serial == timer.serial) else { return };
-        if entry.expires > now {
-            self.expiries.push(std::cmp::Reverse(Timer { at: entry.expires, ..timer }));
-        } else if let Some(device) = self.take_out(timer.slot) {
-            self.occur(Occurrence::Expired { device });
+    /// Send is known by the address alone, so devices that may use it are found by theirs (LwM2M 1.1 and later).
+    pub(super) fn note_address(&mut self, device: DeviceId, version: &str, peer: SocketAddr) {
+        if version != "1" && !version.starts_with("1.0") {
+            self.addresses.insert(self.address_key(peer), device);
         }
     }
-}
 
-fn lifetime(registration: &Registration) -> Duration {
-    Duration::from_secs(u64::from(registration.lifetime_s))
+    /// The device is not there any more.
+    pub(super) fn leave_address(&mut self, device: DeviceId, peer: SocketAddr) {
+        let key = self.address_key(peer);
+        if self.addresses.get(&key) == Some(&device) {
+            self.addresses.remove(&key);
+        }
+    }
+
+    /// Half of an address; two that share it cannot both use Send.
+    pub(super) fn address_key(&self, peer: SocketAddr) -> u64 {
+        self.state.hash_one(peer)
+    }
 }

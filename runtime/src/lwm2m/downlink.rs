@@ -1,45 +1,51 @@
-//! What the gateway asks of devices: Observe of /19/0/0 after a Register, and PUT of /19/1/0 (REFERENCE C.1, C.2, C.6).
+//! What the gateway asks of devices: Observe after a Register, and whatever the flows want (REFERENCE C.1, C.2, C.6).
 //!
-//! Plain Observe without Accept: LiteOS answers 42 to that, and clients that do not know 42 would answer 4.06 otherwise.
+//! Plain Observe of /19/0/0 without Accept: LiteOS answers 42 to that, and clients that do not know 42 would answer 4.06 otherwise.
 
 use std::cmp::Reverse;
 use std::net::SocketAddr;
 use std::time::Instant;
 
-use crate::coap::{Code, Confirmable, Kind, Message, OCTET_STREAM, Step};
+use crate::coap::{Code, Confirmable, Step};
 use crate::model::DeviceId;
 
-use super::exchange::{Ending, Exchange, Purpose, Queued, Timer};
-use super::roster::{Observation, Slot};
+use super::exchange::{Change, Ending, Exchange, Purpose, Queued, Timer};
+use super::inbound::REPORT_PATH;
+use super::names::Use;
+use super::roster::{Observation, Slot, Watch};
 use super::server::Server;
-use super::{DownlinkId, Occurrence, Remark};
+use super::{Ask, Occurrence, Remark, Reply};
 
 /// Most bytes of a downlink: what fits one UDP datagram with some room for the header.
 const MAX_DOWNLINK_BYTES: usize = 65_000;
 /// Devices that may seem to have one address, after rebindings, and still get message ids of their own.
 const MAX_SHARED_PEER: usize = 64;
+/// Observations of one device that the flows may ask for.
+const MAX_WATCHES: usize = 64;
 
 impl Server {
-    pub(super) fn queue_downlink(
-        &mut self,
-        now: Instant,
-        device: DeviceId,
-        id: DownlinkId,
-        payload: Vec<u8>,
-        max_retransmit: Option<u8>,
-    ) {
-        if payload.len() > MAX_DOWNLINK_BYTES {
-            return self.occur(Occurrence::Refused { device, id, code: format!("{:#}", Code::TOO_LARGE) });
+    pub(super) fn queue_downlink(&mut self, now: Instant, device: DeviceId, queued: Queued) {
+        if queued.ask.payload.len() > MAX_DOWNLINK_BYTES {
+            return self.occur(Occurrence::Answered { device, id: queued.id, reply: bare(Code::TOO_LARGE) });
         }
+        match self.roster.by_device(device) {
+            Some(slot) => self.queue(now, slot, queued),
+            None => self.send_later(device, queued),
+        }
+    }
+
+    /// Lets a downlink wait for its turn.
+    pub(super) fn queue(&mut self, now: Instant, slot: Slot, queued: Queued) {
         let most = self.config.downlinks_per_device;
-        let slot = self.roster.by_device(device);
-        let talk = slot.and_then(|slot| self.roster.entry_mut(slot)).map(|entry| entry.talk.get_or_insert_default());
-        match (slot, talk) {
-            (Some(slot), Some(talk)) if talk.queue.len() < most => {
-                talk.queue.push_back(Queued { id, payload, max_retransmit });
-                self.advance(now, slot);
-            }
-            _ => self.occur(Occurrence::TimedOut { device, id }),
+        let Some(entry) = self.roster.entry_mut(slot) else { return };
+        entry.used = now;
+        let device = entry.device;
+        let talk = entry.talk.get_or_insert_default();
+        if talk.queue.len() < most {
+            talk.queue.push_back(queued);
+            self.advance(now, slot);
+        } else {
+            self.occur(Occurrence::TimedOut { device, id: queued.id });
         }
     }
 
@@ -49,21 +55,34 @@ impl Server {
         if entry.talk.as_ref().is_some_and(|talk| talk.current.is_some()) {
             return;
         }
-        if entry.observation == Observation::Wanted {
-            entry.observation = Observation::Absent;
-            let token = entry.token;
-            let mut message = Message::new(Kind::Con, Code::GET, 0, token.into()).with_path(["19", "0", "0"]);
-            message.observe = Some(0);
-            return self.begin(now, slot, Purpose::Observe, token, message, None);
+        let wanted = entry.all_watches().find(|watch| watch.state == Observation::Wanted).map(|watch| {
+            watch.state = Observation::Absent;
+            watch.token
+        });
+        if let Some(token) = wanted {
+            let path = entry.watch(token).and_then(|(path, _)| path).unwrap_or(REPORT_PATH);
+            let mut ask = Ask::new(Code::GET, segments(path));
+            ask.observe = Some(0);
+            return self.begin(now, slot, Purpose::Observe, token, &ask, (None, None));
         }
+        let device = entry.device;
         match entry.talk.as_mut().and_then(|talk| talk.queue.pop_front()) {
-            Some(Queued { id, payload, max_retransmit }) => {
-                let token = self.fresh();
-                self.roster.name(token, slot);
-                let message = Message::new(Kind::Con, Code::PUT, 0, token.into())
-                    .with_path(["19", "1", "0"])
-                    .with_payload(OCTET_STREAM, payload);
-                self.begin(now, slot, Purpose::Downlink(id), token, message, max_retransmit);
+            Some(Queued { id, ask, wire, max_retransmit }) => {
+                let path = format!("/{}", ask.path.join("/"));
+                let observed = if path == REPORT_PATH { Some(entry.reports.token) } else { None };
+                let observed =
+                    observed.or_else(|| entry.watches.iter().find(|(of, _)| *of == path).map(|(_, watch)| watch.token));
+                let (token, change) = match (ask.observe, observed) {
+                    // An observation is ended, or asked for again, under its own token (RFC 7641 3.6).
+                    (Some(1), Some(token)) => (Some(token), Change::Ends),
+                    (Some(0), Some(token)) => (Some(token), Change::Nothing),
+                    (Some(0), None) => (None, Change::Begins(path)),
+                    _ => (None, Change::Nothing),
+                };
+                let of = if matches!(change, Change::Begins(_)) { Use::Observation } else { Use::Downlink };
+                let nonce = wire.map_or_else(|| self.draw_nonce(), |wire| wire.nonce);
+                let token = token.unwrap_or_else(|| self.names.seal(device, of, nonce));
+                self.begin(now, slot, Purpose::Downlink { id, change }, token, &ask, (wire.map(|wire| wire.mid), max_retransmit));
             }
             None => entry.talk = None,
         }
@@ -75,32 +94,35 @@ impl Server {
         slot: Slot,
         purpose: Purpose,
         token: u64,
-        mut message: Message,
-        max_retransmit: Option<u8>,
+        ask: &Ask,
+        (mid, max_retransmit): (Option<u16>, Option<u8>),
     ) {
         let clock = Confirmable::start(now, &self.timing(max_retransmit), self.random.draw_fraction());
         let serial = self.serial();
         let Some(entry) = self.roster.entry_mut(slot) else { return };
         let peer = entry.peer;
-        entry.mid = entry.mid.wrapping_add(1);
-        for _ in 0..MAX_SHARED_PEER {
-            if !self.awaiting.contains_key(&(peer, entry.mid)) {
-                break;
-            }
+        let mid = mid.unwrap_or_else(|| {
             entry.mid = entry.mid.wrapping_add(1);
-        }
-        message.mid = entry.mid;
-        let datagram = message.to_bytes();
-        self.awaiting.insert((peer, message.mid), slot);
+            for _ in 0..MAX_SHARED_PEER {
+                if !self.awaiting.contains_key(&(peer, entry.mid)) {
+                    break;
+                }
+                entry.mid = entry.mid.wrapping_add(1);
+            }
+            entry.mid
+        });
+        let datagram = ask.message(mid, token.into()).to_bytes();
+        self.awaiting.insert((peer, mid), slot);
         self.resends.push(Reverse(Timer { at: clock.deadline(), serial, slot }));
         let boxed = datagram.clone().into_boxed_slice();
-        let exchange = Exchange { purpose, mid: message.mid, token, sent_to: peer, datagram: boxed, clock, serial };
+        let exchange = Exchange { purpose, mid, token, sent_to: peer, datagram: boxed, clock, serial };
         entry.talk.get_or_insert_default().current = Some(exchange);
         self.transmit(peer, datagram);
     }
 
-    pub(super) fn current_purpose(&self, slot: Slot) -> Option<Purpose> {
-        Some(self.roster.entry(slot)?.talk.as_ref()?.current.as_ref()?.purpose)
+    fn draw_nonce(&mut self) -> u32 {
+        let [.., a, b, c, d] = self.random.draw().to_be_bytes();
+        u32::from_be_bytes([a, b, c, d])
     }
 
     fn current(&mut self, slot: Slot) -> Option<&mut Exchange> {
@@ -136,9 +158,25 @@ impl Server {
     }
 
     /// The device was heard from this address; later resends go there.
-    pub(super) fn move_to(&mut self, slot: Slot, peer: SocketAddr) {
-        if let Some(entry) = self.roster.entry_mut(slot) {
-            entry.peer = peer;
+    pub(super) fn heard(&mut self, now: Instant, slot: Slot, peer: SocketAddr) {
+        let Some(entry) = self.roster.entry_mut(slot) else { return };
+        entry.used = now;
+        if entry.peer == peer {
+            return;
+        }
+        let before = std::mem::replace(&mut entry.peer, peer);
+        entry.changed = true;
+        let (device, traits) = (entry.device, std::sync::Arc::clone(&entry.traits));
+        self.leave_address(device, before);
+        self.note_address(device, &traits.version, peer);
+    }
+
+    /// The device has taken an observation.
+    pub(super) fn taken(&mut self, slot: Slot, token: u64) {
+        let Some(entry) = self.roster.entry_mut(slot) else { return };
+        if let Some(watch) = entry.watch_mut(token).filter(|watch| watch.state != Observation::Established) {
+            watch.state = Observation::Established;
+            entry.changed = true;
         }
     }
 
@@ -149,18 +187,19 @@ impl Server {
         let Some(exchange) = entry.talk.as_mut().and_then(|talk| talk.current.take()) else { return };
         self.awaiting.remove(&(exchange.sent_to, exchange.mid));
         match exchange.purpose {
-            Purpose::Observe => {
-                entry.observation = Observation::Absent;
-                match ending {
-                    Ending::Response(code, Some(_)) if code.is_success() => entry.observation = Observation::Established,
-                    _ => self.remark(Remark::NotObserved { device, why: ending.describe() }),
+            Purpose::Observe => match &ending {
+                Ending::Response(reply) if reply.code.is_success() && reply.observe.is_some() => self.taken(slot, exchange.token),
+                _ => self.lose_observation(slot, exchange.token, &ending),
+            },
+            Purpose::Downlink { id, change } => {
+                if let Ending::Response(reply) = &ending
+                    && reply.code.is_success()
+                {
+                    self.change_observations(slot, exchange.token, change, reply.observe.is_some());
                 }
-            }
-            Purpose::Downlink(id) => {
-                self.roster.unname(exchange.token);
                 self.occur(match ending {
-                    Ending::Response(code, _) if code.is_success() => Occurrence::Delivered { device, id },
-                    Ending::Response(..) | Ending::Reset => Occurrence::Refused { device, id, code: ending.describe() },
+                    Ending::Response(reply) => Occurrence::Answered { device, id, reply },
+                    Ending::Reset => Occurrence::Reset { device, id },
                     Ending::Silence => Occurrence::TimedOut { device, id },
                 });
             }
@@ -168,12 +207,41 @@ impl Server {
         self.advance(now, slot);
     }
 
-    /// A notify with an error code ended the observation (RFC 7641 4.2).
-    pub(super) fn lose_observation(&mut self, slot: Slot, ending: Ending) {
-        if let Some(entry) = self.roster.entry_mut(slot) {
-            entry.observation = Observation::Absent;
-            let device = entry.device;
-            self.remark(Remark::NotObserved { device, why: ending.describe() });
+    fn change_observations(&mut self, slot: Slot, token: u64, change: Change, observes: bool) {
+        let Some(entry) = self.roster.entry_mut(slot) else { return };
+        match change {
+            Change::Begins(path) if observes && entry.watches.len() < MAX_WATCHES => {
+                entry.watches.push((path, Watch { token, state: Observation::Established }));
+            }
+            Change::Ends => {
+                entry.watches.retain(|(_, watch)| watch.token != token);
+                if entry.reports.token == token {
+                    entry.reports.state = Observation::Absent;
+                }
+            }
+            Change::Nothing | Change::Begins(_) => return,
         }
+        entry.changed = true;
     }
+
+    /// The device does not observe: it refused, did not answer, or ended it with an error code (RFC 7641 4.2).
+    pub(super) fn lose_observation(&mut self, slot: Slot, token: u64, ending: &Ending) {
+        let Some(entry) = self.roster.entry_mut(slot) else { return };
+        let device = entry.device;
+        let path = entry.watch(token).and_then(|(path, _)| path).unwrap_or(REPORT_PATH).to_owned();
+        if let Some(watch) = entry.watch_mut(token) {
+            watch.state = Observation::Absent;
+        }
+        entry.changed = true;
+        self.remark(Remark::NotObserved { device, path, why: ending.describe() });
+    }
+}
+
+/// The segments of a path such as `/3/0/7`.
+fn segments(path: &str) -> impl Iterator<Item = &str> {
+    path.split('/').filter(|segment| !segment.is_empty())
+}
+
+fn bare(code: Code) -> Reply {
+    Reply { code, content_format: None, observe: None, payload: Vec::new() }
 }

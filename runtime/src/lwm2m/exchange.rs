@@ -4,17 +4,31 @@ use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::time::Instant;
 
-use crate::coap::{Code, Confirmable};
+use crate::coap::Confirmable;
 
-use super::DownlinkId;
+use super::{Ask, DownlinkId, Reply, Wire};
 
 /// Why it asks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Purpose {
-    /// GET /19/0/0 with Observe.
+    /// GET with Observe of what the device is to tell.
     Observe,
-    /// PUT /19/1/0.
-    Downlink(DownlinkId),
+    /// What the flows want of it.
+    Downlink {
+        id: DownlinkId,
+        /// What a good answer changes about its observations.
+        change: Change,
+    },
+}
+
+/// What a downlink does to the device's observations.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Change {
+    Nothing,
+    /// Its token is that of an observation of this path.
+    Begins(String),
+    /// The observation with its token ends.
+    Ends,
 }
 
 /// The request under way.
@@ -35,7 +49,8 @@ pub(super) struct Exchange {
 #[derive(Debug)]
 pub(super) struct Queued {
     pub(super) id: DownlinkId,
-    pub(super) payload: Vec<u8>,
+    pub(super) ask: Ask,
+    pub(super) wire: Option<Wire>,
     pub(super) max_retransmit: Option<u8>,
 }
 
@@ -47,10 +62,10 @@ pub(super) struct Talk {
 }
 
 /// How an exchange ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Ending {
-    /// A response; did it carry Observe?
-    Response(Code, Option<u32>),
+    /// A response.
+    Response(Reply),
     /// RST.
     Reset,
     /// The span is over.
@@ -59,10 +74,10 @@ pub(super) enum Ending {
 
 impl Ending {
     /// For people.
-    pub(super) fn describe(self) -> String {
+    pub(super) fn describe(&self) -> String {
         match self {
-            Self::Response(code, None) if code.is_success() => format!("{code} without Observe"),
-            Self::Response(code, _) => format!("{code:#}"),
+            Self::Response(Reply { code, observe: None, .. }) if code.is_success() => format!("{code} without Observe"),
+            Self::Response(Reply { code, .. }) => format!("{code:#}"),
             Self::Reset => "RST".to_owned(),
             Self::Silence => "no answer".to_owned(),
         }

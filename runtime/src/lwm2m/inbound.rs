@@ -1,46 +1,107 @@
-//! What devices send: registration requests, and notifies of the observed /19/0/0 (LwM2M Core 6.2, 6.4; RFC 7641).
+//! What devices send: registration requests, and notifies of what is observed (LwM2M Core 6.2, 6.4; RFC 7641).
 //!
 //! Decides who a message is from, by location or token, and opens a ticket for it; grants nothing.
 
-use crate::coap::{Code, Key, Kind, Message, empty_ack, reset};
+use std::time::Instant;
+
+use crate::coap::{self, Code, Key, Kind, Message, empty_ack, reset};
 use crate::model::Timestamp;
 
 use super::exchange::{Ending, Purpose};
+use super::names::unspell;
+use super::recall::Parked;
 use super::request::{Refusal, Register, Update};
-use super::roster::{Observation, Slot, spell, unspell};
+use super::roster::{Observation, Slot};
 use super::server::{Arrival, Server, What};
-use super::{Occurrence, RegisterRequest, Remark, UplinkMessage};
+use super::{Came, Occurrence, Passed, RegisterRequest, Remark, Reply, UplinkMessage};
 
 /// What devices report: BinaryAppDataContainer, instance 0 (REFERENCE C.1).
-pub(super) const REPORT_PATH: (u16, u16, u16) = (19, 0, 0);
+pub(super) const REPORT_PATH: &str = "/19/0/0";
 /// `</rd>` in link format.
 const DISCOVERY: &[u8] = b"</rd>";
 const LINK_FORMAT: u16 = 40;
 
+/// Where a message belongs.
+enum Whose {
+    /// To a device in memory.
+    Known(Slot),
+    /// To nobody.
+    Nobody,
+    /// It was passed on or parked.
+    Later,
+}
+
 impl Server {
-    pub(super) fn request(&mut self, wall: Timestamp, key: Key, arrival: Arrival, message: Message) {
+    pub(super) fn request(&mut self, wall: Timestamp, key: Key, arrival: Arrival, message: Message, datagram: &[u8]) {
         let mut segments = message.path.iter().map(String::as_str);
         let path = (segments.next(), segments.next(), segments.next());
         let refusal = |code, text| Refusal { code, text };
         let outcome = match (path, message.code) {
             _ if message.is_partial() => Err(refusal(Code::TOO_LARGE, "block-wise bodies are not taken")),
             ((Some("rd"), None | Some(""), None), Code::POST) => self.register(key, arrival, &message),
-            ((Some("rd"), Some(location), None), Code::POST) if !location.is_empty() => {
-                self.update(wall, key, arrival, location, &message)
+            ((Some("rd"), Some(location), None), Code::POST | Code::DELETE) if !location.is_empty() => {
+                match unspell(location).map_or(Whose::Nobody, |number| self.whose(wall, number, &arrival, datagram)) {
+                    Whose::Later => Ok(()),
+                    Whose::Known(slot) if self.is_at(slot, location) && message.code == Code::POST => {
+                        self.update(wall, key, arrival, slot, &message)
+                    }
+                    Whose::Known(slot) if self.is_at(slot, location) => {
+                        self.deregister(key, arrival, slot);
+                        Ok(())
+                    }
+                    Whose::Known(_) | Whose::Nobody => Err(refusal(Code::NOT_FOUND, "not registered")),
+                }
             }
-            ((Some("rd"), Some(location), None), Code::DELETE) if !location.is_empty() => self.deregister(key, arrival, location),
             ((Some("rd"), _, None), _) => Err(refusal(Code::METHOD_NOT_ALLOWED, "")),
+            ((Some("dp"), None, None), Code::POST) => self.sent(wall, key, arrival, message, datagram),
+            ((Some("dp"), None, None), _) => Err(refusal(Code::METHOD_NOT_ALLOWED, "")),
             ((Some(".well-known"), Some("core"), None), Code::GET) => self.discover(&arrival, &message),
             ((Some(".well-known"), Some("core"), None), _) => Err(refusal(Code::METHOD_NOT_ALLOWED, "")),
             _ => Err(refusal(Code::NOT_FOUND, "no such resource")),
         };
         if let Err(Refusal { code, text }) = outcome {
-            self.counters.refused += 1;
-            let separator = if text.is_empty() { "" } else { ": " };
-            self.remark(Remark::Refused { peer: arrival.peer, why: format!("{code:#}{separator}{text}") });
-            let reply = self.refusal(&arrival, code, text);
-            self.transmit(arrival.peer, reply);
+            self.refuse_at_once(&arrival, code, text);
         }
+    }
+
+    fn refuse_at_once(&mut self, arrival: &Arrival, code: Code, text: &str) {
+        self.counters.refused += 1;
+        let separator = if text.is_empty() { "" } else { ": " };
+        self.remark(Remark::Refused { peer: arrival.peer, why: format!("{code:#}{separator}{text}") });
+        let reply = self.refusal(arrival, code, text);
+        self.transmit(arrival.peer, reply);
+    }
+
+    /// Who a number stands for, with the device in memory.
+    fn whose(&mut self, wall: Timestamp, number: u64, arrival: &Arrival, datagram: &[u8]) -> Whose {
+        let device = self.named(number);
+        let peer = arrival.peer;
+        if self.pass(device, || Passed::Datagram { peer, datagram: datagram.to_vec() }) {
+            return Whose::Later;
+        }
+        if let Some(slot) = self.roster.by_device(device) {
+            return Whose::Known(slot);
+        }
+        if self.may_know(device) {
+            self.park(device, Parked::Datagram { wall, peer, datagram: datagram.to_vec() });
+            return Whose::Later;
+        }
+        Whose::Nobody
+    }
+
+    /// A parked datagram of a device that has no registration any more.
+    pub(super) fn disown(&mut self, peer: std::net::SocketAddr, datagram: &[u8]) {
+        let Ok(message) = coap::parse(datagram) else { return };
+        if message.code.is_response() {
+            return self.unknown_token(peer, message.mid);
+        }
+        let (kind, mid, token) = (message.kind, message.mid, message.token);
+        let arrival = Arrival { at: self.origin.0, peer, kind, mid, token, bytes: datagram.len() };
+        self.refuse_at_once(&arrival, Code::NOT_FOUND, "not registered");
+    }
+
+    fn is_at(&self, slot: Slot, location: &str) -> bool {
+        unspell(location).is_some_and(|number| self.roster.entry(slot).is_some_and(|entry| entry.location == number))
     }
 
     /// A refusal with its reason in plain text, unless that made it more than three times the request.
@@ -64,26 +125,27 @@ impl Server {
     }
 
     fn register(&mut self, key: Key, arrival: Arrival, message: &Message) -> Result<(), Refusal> {
-        let Register { endpoint, lifetime_s, version, binding, objects } = Register::read(message)?;
-        let (location, token) = (self.fresh(), self.fresh());
+        let Register { endpoint, lifetime_s, version, binding, objects, formats } = Register::read(message)?;
         if let Some(ticket) = self.open(key, arrival, What::Register) {
-            let (location, token) = (spell(location), spell(token));
             let peer = arrival.peer;
-            let request = RegisterRequest { ticket, endpoint, peer, lifetime_s, version, binding, objects, location, token };
+            let request = RegisterRequest { ticket, endpoint, peer, lifetime_s, version, binding, objects, formats };
             self.occur(Occurrence::Register(request));
         }
         Ok(())
     }
 
-    fn update(&mut self, wall: Timestamp, key: Key, arrival: Arrival, location: &str, message: &Message) -> Result<(), Refusal> {
-        let (location, slot) = self.locate(location)?;
+    fn update(&mut self, wall: Timestamp, key: Key, arrival: Arrival, slot: Slot, message: &Message) -> Result<(), Refusal> {
         let Update { lifetime_s, binding, objects } = Update::read(message)?;
-        let Some(mut registration) = self.roster.entry(slot).map(super::roster::Entry::registration) else { return Ok(()) };
+        let Some(entry) = self.roster.entry_mut(slot) else { return Ok(()) };
+        entry.used = arrival.at;
+        let (location, mut registration) = (entry.location, entry.registration());
         registration.peer = arrival.peer;
         registration.updated = wall;
         registration.lifetime_s = lifetime_s.unwrap_or(registration.lifetime_s);
         registration.binding = binding.unwrap_or(registration.binding);
-        registration.objects = objects.unwrap_or(registration.objects);
+        if let Some((objects, formats)) = objects {
+            (registration.objects, registration.formats) = (objects, formats);
+        }
         let what = What::Update { location, registration: Box::new(registration.clone()) };
         if let Some(ticket) = self.open(key, arrival, what) {
             self.occur(Occurrence::Update { ticket, registration });
@@ -91,83 +153,118 @@ impl Server {
         Ok(())
     }
 
-    fn deregister(&mut self, key: Key, arrival: Arrival, location: &str) -> Result<(), Refusal> {
-        let (location, slot) = self.locate(location)?;
-        let Some(device) = self.roster.entry(slot).map(|entry| entry.device) else { return Ok(()) };
-        if let Some(ticket) = self.open(key, arrival, What::Deregister { location }) {
+    fn deregister(&mut self, key: Key, arrival: Arrival, slot: Slot) {
+        let Some(entry) = self.roster.entry(slot) else { return };
+        let (device, location) = (entry.device, entry.location);
+        if let Some(ticket) = self.open(key, arrival, What::Deregister { device, location }) {
             self.occur(Occurrence::Deregister { ticket, device });
+        }
+    }
+
+    /// Send: values that the device chose to tell (LwM2M Core 1.1 6.4.6). It says who it is by its address alone.
+    fn sent(&mut self, wall: Timestamp, key: Key, arrival: Arrival, message: Message, datagram: &[u8]) -> Result<(), Refusal> {
+        let peer = arrival.peer;
+        let Some(device) = self.addresses.get(&self.address_key(peer)).copied() else {
+            if self.config.place.count > 1 {
+                self.ask_around(peer, datagram);
+                return Ok(());
+            }
+            return Err(Refusal { code: Code::NOT_FOUND, text: "no registration from this address" });
+        };
+        let Some(slot) = self.roster.by_device(device) else {
+            self.park(device, Parked::Datagram { wall, peer, datagram: datagram.to_vec() });
+            return Ok(());
+        };
+        let Some(entry) = self.roster.entry_mut(slot).filter(|entry| entry.peer == peer) else {
+            return Err(Refusal { code: Code::NOT_FOUND, text: "no registration from this address" });
+        };
+        entry.used = arrival.at;
+        if message.payload.is_empty() {
+            return Err(Refusal { code: Code::BAD_REQUEST, text: "nothing was sent" });
+        }
+        if let Some(ticket) = self.open(key, arrival, What::Send) {
+            let (path, content_format, payload) = ("/".into(), message.content_format, message.payload);
+            self.occur(Occurrence::Resources(UplinkMessage { ticket, device, path, content_format, payload }, Came::Sent));
         }
         Ok(())
     }
 
-    fn locate(&self, location: &str) -> Result<(u64, Slot), Refusal> {
-        let number = unspell(location);
-        number
-            .and_then(|number| Some((number, self.roster.by_location(number)?)))
-            .ok_or(Refusal { code: Code::NOT_FOUND, text: "not registered" })
+    fn unknown_token(&mut self, peer: std::net::SocketAddr, mid: u16) {
+        self.counters.unknown_token += 1;
+        self.remark(Remark::UnknownToken { peer });
+        self.transmit(peer, reset(mid));
     }
 
     /// A notify, or a response that comes by itself.
-    pub(super) fn response(&mut self, key: Key, arrival: Arrival, message: Message) {
-        let Some((token, slot)) = message.token.long().and_then(|token| Some((token, self.roster.by_token(token)?))) else {
-            self.counters.unknown_token += 1;
-            self.remark(Remark::UnknownToken { peer: arrival.peer });
-            return self.transmit(arrival.peer, reset(arrival.mid));
+    pub(super) fn response(&mut self, wall: Timestamp, key: Key, arrival: Arrival, message: Message, datagram: &[u8]) {
+        let Some(token) = message.token.long() else { return self.unknown_token(arrival.peer, arrival.mid) };
+        let slot = match self.whose(wall, token, &arrival, datagram) {
+            Whose::Known(slot) => slot,
+            Whose::Later => return,
+            Whose::Nobody => return self.unknown_token(arrival.peer, arrival.mid),
         };
-        self.move_to(slot, arrival.peer);
-        if self.roster.entry(slot).is_none_or(|entry| entry.token != token) {
-            self.acknowledge(key, &arrival);
-            return self.finish(arrival.at, slot, Ending::Response(message.code, message.observe));
+        let Some(entry) = self.roster.entry_mut(slot) else { return };
+        let asked = entry.talk.as_ref().and_then(|talk| talk.current.as_ref()).is_some_and(|exchange| exchange.token == token);
+        let watch = entry.watch(token).map(|(path, watch)| (path.map(str::to_owned), watch.state));
+        if !asked && watch.is_none() {
+            return self.unknown_token(arrival.peer, arrival.mid);
         }
-        let first =
-            self.roster.entry(slot).is_some_and(|entry| matches!(entry.observation, Observation::Wanted | Observation::Absent));
-        let asked = self.current_purpose(slot) == Some(Purpose::Observe);
+        self.heard(arrival.at, slot, arrival.peer);
+        let first = matches!(watch, Some((_, Observation::Wanted | Observation::Absent)));
         if asked {
-            self.finish(arrival.at, slot, Ending::Response(message.code, message.observe));
+            self.finish(arrival.at, slot, Ending::Response(reply_of(&message)));
         }
+        let Some((path, _)) = watch else { return self.acknowledge(key, &arrival) };
         if !message.code.is_success() {
             self.acknowledge(key, &arrival);
             if !asked {
-                self.lose_observation(slot, Ending::Response(message.code, message.observe));
+                self.lose_observation(slot, token, &Ending::Response(reply_of(&message)));
             }
             return;
         }
-        if let Some(entry) = self.roster.entry_mut(slot).filter(|_| message.observe.is_some()) {
-            entry.observation = Observation::Established;
+        if message.observe.is_some() {
+            self.taken(slot, token);
         }
-        self.deliver(key, arrival, slot, message, first);
+        self.deliver(key, arrival, slot, path, message, first);
     }
 
     /// The ACK, the RST, or the response in the ACK, of something that the gateway asked.
-    pub(super) fn settle_exchange(&mut self, now: std::time::Instant, peer: std::net::SocketAddr, message: Message) {
+    pub(super) fn settle_exchange(&mut self, now: Instant, peer: std::net::SocketAddr, message: Message, datagram: &[u8]) {
         if message.code == Code::EMPTY {
-            let Some(slot) = self.awaiting.get(&(peer, message.mid)).copied() else { return };
+            let Some(slot) = self.awaiting.get(&(peer, message.mid)).copied() else { return self.ask_around(peer, datagram) };
             return match message.kind {
                 Kind::Rst => self.finish(now, slot, Ending::Reset),
                 _ => self.wait_for_response(slot),
             };
         }
-        let Some(slot) = message.token.long().and_then(|token| self.roster.by_token(token)) else { return };
+        let Some(token) = message.token.long() else { return };
+        let device = self.named(token);
+        if self.pass(device, || Passed::Datagram { peer, datagram: datagram.to_vec() }) {
+            return;
+        }
+        // What was asked is in memory: a conversation keeps its device awake.
+        let Some(slot) = self.roster.by_device(device) else { return };
         let exchange = self.roster.entry(slot).and_then(|entry| entry.talk.as_ref()?.current.as_ref());
-        let Some(exchange) = exchange.filter(|e| e.mid == message.mid && Some(e.token) == message.token.long()) else { return };
-        let purpose = exchange.purpose;
-        self.move_to(slot, peer);
-        self.finish(now, slot, Ending::Response(message.code, message.observe));
-        if purpose == Purpose::Observe && message.code.is_success() {
+        let Some(exchange) = exchange.filter(|exchange| exchange.mid == message.mid && exchange.token == token) else { return };
+        let observes = matches!(exchange.purpose, Purpose::Observe);
+        self.heard(now, slot, peer);
+        self.finish(now, slot, Ending::Response(reply_of(&message)));
+        if observes && message.code.is_success() {
+            let path = self.roster.entry(slot).and_then(|entry| entry.watch(token)?.0.map(str::to_owned));
             // Nothing acknowledges an ACK: if this is not stored, it is not sent again.
             let key = self.dedup.key(peer, message.mid, &message.payload);
             let bytes = message.payload.len();
             let arrival = Arrival { at: now, peer, kind: Kind::Ack, mid: message.mid, token: message.token, bytes };
-            self.deliver(key, arrival, slot, message, true);
+            self.deliver(key, arrival, slot, path, message, true);
         }
     }
 
-    /// Hands a report up. The first response to Observe tells the state before any report: LiteOS sends it empty, others one
-    /// zero byte as a placeholder. Neither is a report; a first response with anything else is, for some clients that
-    /// report while registering never send it again. An empty notify has nothing to store.
-    fn deliver(&mut self, key: Key, arrival: Arrival, slot: Slot, message: Message, first: bool) {
+    /// Hands a report, or values of what else is observed, up. The first response to Observe of /19/0/0 tells the state before any
+    /// report: LiteOS sends it empty, others one zero byte as a placeholder. Neither is a report; a first response with anything
+    /// else is, for some clients that report while registering never send it again. An empty notify has nothing to store.
+    fn deliver(&mut self, key: Key, arrival: Arrival, slot: Slot, path: Option<String>, message: Message, first: bool) {
         let Some(device) = self.roster.entry(slot).map(|entry| entry.device) else { return };
-        if message.payload.is_empty() || (first && message.payload == [0]) {
+        if message.payload.is_empty() || (first && path.is_none() && message.payload == [0]) {
             return self.acknowledge(key, &arrival);
         }
         if message.is_partial() {
@@ -175,26 +272,26 @@ impl Server {
         }
         if let Some(ticket) = self.open(key, arrival, What::Uplink) {
             let (content_format, payload) = (message.content_format, message.payload);
-            self.occur(Occurrence::Uplink(UplinkMessage { ticket, device, path: REPORT_PATH, content_format, payload }));
+            let told = |path| UplinkMessage { ticket, device, path, content_format, payload };
+            self.occur(match path {
+                None => Occurrence::Uplink(told(REPORT_PATH.into())),
+                Some(path) if path.starts_with("/19/") => Occurrence::Uplink(told(path.into())),
+                Some(path) => Occurrence::Resources(told(path.into()), Came::Notified),
+            });
         }
     }
 
     /// Takes note of a confirmable message that nothing needs to be stored of.
     fn acknowledge(&mut self, key: Key, arrival: &Arrival) {
         if arrival.kind == Kind::Con {
-            self.dedup.open(arrival.at, key, crate::coap::EXCHANGE_LIFETIME);
+            self.dedup.open(arrival.at, key, coap::EXCHANGE_LIFETIME);
             self.dedup.settle(&key, &[]);
             self.transmit(arrival.peer, empty_ack(arrival.mid));
         }
     }
+}
 
-    /// A number that is no token and no location yet.
-    pub(super) fn fresh(&mut self) -> u64 {
-        loop {
-            let number = self.random.draw();
-            if !self.roster.is_named(number) {
-                return number;
-            }
-        }
-    }
+fn reply_of(message: &Message) -> Reply {
+    let Message { code, content_format, observe, .. } = *message;
+    Reply { code, content_format, observe, payload: message.payload.clone() }
 }

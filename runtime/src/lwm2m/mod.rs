@@ -3,10 +3,14 @@
 //! No socket, clock, randomness or store. It decides nothing about who may come in and acknowledges nothing by itself: a
 //! ticket is answered by the flows once the store has it.
 //!
+//! A registered device that is silent costs 4 bytes, the moment at which its lifetime ends. Its tokens and its location name it
+//! ([`Names`]); when it speaks, or is spoken to, its registration is recalled from the store, and kept for a while.
+//! Several servers share one address: each device has one of them as its home, and what comes to another is passed on ([`Passed`]).
+//!
 //! What a reader might ask: lifetime is renewed by Register and Update only, not by uplinks (LwM2M Core 6.2.2). Every notify
 //! with a known token is delivered, also an "older" one: a report of object 19 is a fact of its own, not the newest state of
 //! something, so the freshness rule of RFC 7641 3.4 does not apply. A message that carries a known token or location, both
-//! unguessable, moves the device to the address it came from. Not here: block-wise bodies, Send (`/dp`), bootstrap, DTLS.
+//! unguessable, moves the device to the address it came from. Not here: bootstrap, DTLS.
 
 mod admission;
 mod ask;
@@ -14,12 +18,15 @@ mod downlink;
 mod exchange;
 mod inbound;
 mod links;
+mod names;
+mod recall;
 mod request;
 mod roster;
 mod server;
 #[cfg(test)]
 mod tests;
 
+use std::borrow::Cow;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -27,6 +34,7 @@ use crate::coap::{Fault, Timing};
 use crate::model::{DeviceId, Registration};
 
 pub use ask::{Ask, Reply};
+pub use names::{Names, Use, spell, unspell};
 pub use server::Server;
 
 /// Timers and caps.
@@ -46,6 +54,34 @@ pub struct ServerConfig {
     pub downlinks_per_device: usize,
     /// Added to every lifetime before it counts as over.
     pub lifetime_grace: Duration,
+    /// A device that has neither spoken nor been spoken to for this long leaves memory, once or twice over.
+    pub rest: Duration,
+    /// Devices in memory above which idle ones leave it at once.
+    pub awake_devices: usize,
+    /// Bytes of datagrams that may wait for the registration of their device.
+    pub parked_bytes: usize,
+    /// Which of the servers this is, and how many share the address.
+    pub place: Place,
+}
+
+/// One of several servers that share an address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Place {
+    /// From 0.
+    pub index: u8,
+    /// How many there are, 1 or more.
+    pub count: u8,
+}
+
+impl Place {
+    /// The only one.
+    pub const ALONE: Self = Self { index: 0, count: 1 };
+
+    /// Where a device is at home.
+    #[must_use]
+    pub fn home(self, device: DeviceId) -> u8 {
+        u8::try_from(device.0 % u64::from(self.count.max(1))).unwrap_or(0)
+    }
 }
 
 impl Default for ServerConfig {
@@ -59,6 +95,10 @@ impl Default for ServerConfig {
             dedup_entries: 1 << 20,
             downlinks_per_device: 16,
             lifetime_grace: Duration::ZERO,
+            rest: Duration::from_secs(60),
+            awake_devices: 32_768,
+            parked_bytes: 8 << 20,
+            place: Place::ALONE,
         }
     }
 }
@@ -67,11 +107,37 @@ impl Default for ServerConfig {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Ticket(pub u64);
 
+impl Ticket {
+    /// The server that holds it.
+    #[must_use]
+    pub fn server(self) -> u8 {
+        self.0.to_be_bytes()[0]
+    }
+}
+
 /// A downlink, as the flows know it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct DownlinkId(pub u128);
 
-/// What a device did.
+/// What makes a downlink the same message again when it is sent anew after a restart: the device drops a duplicate (RFC 7252 4.5).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Wire {
+    /// CoAP message id.
+    pub mid: u16,
+    /// Of the token, 22 bits ([`Names::seal`]).
+    pub nonce: u32,
+}
+
+/// How values came that nobody asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Came {
+    /// A notify of an observation.
+    Notified,
+    /// Send, POST to /dp (LwM2M Core 1.1 6.4.6).
+    Sent,
+}
+
+/// What a device did, and what the server needs of the flows.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Occurrence {
     /// It wants in. Answer with `Answer::Register` or `Answer::Refuse`.
@@ -92,26 +158,28 @@ pub enum Occurrence {
     },
     /// It sent application data. `Answer::Accept` acknowledges.
     Uplink(UplinkMessage),
-    /// Its lifetime is over; the registration is already gone here.
+    /// It sent values of other resources. `Answer::Accept` acknowledges.
+    Resources(UplinkMessage, Came),
+    /// Its lifetime is over, if the registration that is stored says so too; here it is gone.
     Expired {
         /// who
         device: DeviceId,
     },
-    /// A downlink was acknowledged with 2.04.
-    Delivered {
+    /// It answered what it was asked, with whatever code.
+    Answered {
         /// who
         device: DeviceId,
         /// which
         id: DownlinkId,
+        /// its answer
+        reply: Reply,
     },
-    /// A downlink was refused with this code ("4.04 Not Found", "RST").
-    Refused {
+    /// It answered a downlink with RST: it could not make anything of it.
+    Reset {
         /// who
         device: DeviceId,
         /// which
         id: DownlinkId,
-        /// code and what it means
-        code: String,
     },
     /// No acknowledgement within the span, or it could not wait: the device is not registered (any more), registered anew
     /// meanwhile, or has as many downlinks waiting as it may.
@@ -120,6 +188,16 @@ pub enum Occurrence {
         device: DeviceId,
         /// which
         id: DownlinkId,
+    },
+    /// Its registration is needed: `Answer::Recalled`.
+    Recall {
+        /// whose
+        device: DeviceId,
+    },
+    /// To be stored without hurry, unless the device has registered anew: it has another address, or is observed now.
+    Keep {
+        /// as it stands
+        registration: Registration,
     },
 }
 
@@ -140,21 +218,19 @@ pub struct RegisterRequest {
     pub binding: String,
     /// Paths of the payload.
     pub objects: Vec<String>,
-    /// Proposed location and observation token, made from the server's random numbers.
-    pub location: String,
-    /// Hex of 8 bytes.
-    pub token: String,
+    /// Content formats that its root link offers (`ct`).
+    pub formats: Vec<u16>,
 }
 
-/// Application data.
+/// Application data, or values of a resource.
 #[derive(Debug, Clone, PartialEq)]
 pub struct UplinkMessage {
     /// Answer to this.
     pub ticket: Ticket,
     /// Who.
     pub device: DeviceId,
-    /// Object, instance, resource of the observation.
-    pub path: (u16, u16, u16),
+    /// What was observed, such as `/19/0/0`; `/` of what was sent to /dp.
+    pub path: Cow<'static, str>,
     /// CoAP content format.
     pub content_format: Option<u16>,
     /// The bytes.
@@ -189,22 +265,49 @@ pub enum Answer {
         /// ticket
         ticket: Ticket,
     },
-    /// Send a payload to /19/1/0, content format 42, confirmable.
+    /// Ask a device, confirmable, when its turn comes.
     Send {
-        /// to whom
+        /// whom
         device: DeviceId,
         /// which
         id: DownlinkId,
-        /// the bytes
-        payload: Vec<u8>,
+        /// what
+        ask: Ask,
+        /// as which message; none = as any
+        wire: Option<Wire>,
         /// lowers the retransmissions
         max_retransmit: Option<u8>,
     },
+    /// What the store has of a device that is to be recalled.
+    Recalled {
+        /// whose
+        device: DeviceId,
+        /// none = it has none
+        registration: Option<Box<Registration>>,
+    },
+    /// Registrations of an earlier life: when they end, and whether their numbers name their devices.
+    Remember(Vec<Registration>),
+    /// All registrations of an earlier life have been told: a number that names none of them is nobody's.
+    Remembered,
     /// The device was deleted.
     Remove {
         /// who
         device: DeviceId,
     },
+}
+
+/// What is for another of the servers that share an address.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Passed {
+    /// A datagram of a device that is at home there.
+    Datagram {
+        /// from
+        peer: SocketAddr,
+        /// bytes
+        datagram: Vec<u8>,
+    },
+    /// A device that registered here and is at home there.
+    Registration(Box<Registration>),
 }
 
 /// A datagram to send.
@@ -243,10 +346,12 @@ pub enum Remark {
         /// from
         peer: SocketAddr,
     },
-    /// The device did not take the observation of /19/0/0; it is tried again at the next Update or Register.
+    /// The device did not take an observation; it is tried again at the next Update or Register.
     NotObserved {
         /// who
         device: DeviceId,
+        /// of this
+        path: String,
         /// "4.04 Not Found", "RST", "no answer", "2.05 without Observe"
         why: String,
     },
@@ -274,4 +379,22 @@ pub struct Counters {
     pub busy: u64,
     /// Downlinks and Observes sent again.
     pub retransmissions: u64,
+    /// Devices whose registration was read from the store because they spoke or were spoken to.
+    pub recalled: u64,
+    /// Datagrams that found no room to wait for that.
+    pub not_parked: u64,
+}
+
+impl std::ops::AddAssign for Counters {
+    fn add_assign(&mut self, other: Self) {
+        self.datagrams += other.datagrams;
+        self.malformed += other.malformed;
+        self.duplicates += other.duplicates;
+        self.refused += other.refused;
+        self.unknown_token += other.unknown_token;
+        self.busy += other.busy;
+        self.retransmissions += other.retransmissions;
+        self.recalled += other.recalled;
+        self.not_parked += other.not_parked;
+    }
 }

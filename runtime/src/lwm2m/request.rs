@@ -28,6 +28,7 @@ pub(super) struct Register {
     pub(super) version: String,
     pub(super) binding: String,
     pub(super) objects: Vec<String>,
+    pub(super) formats: Vec<u16>,
 }
 
 /// What an Update changes.
@@ -35,7 +36,8 @@ pub(super) struct Register {
 pub(super) struct Update {
     pub(super) lifetime_s: Option<u32>,
     pub(super) binding: Option<String>,
-    pub(super) objects: Option<Vec<String>>,
+    /// Paths and formats.
+    pub(super) objects: Option<(Vec<String>, Vec<u16>)>,
 }
 
 #[derive(Default)]
@@ -44,6 +46,9 @@ struct Parameters<'a> {
     lt: Option<u32>,
     lwm2m: Option<&'a str>,
     b: Option<&'a str>,
+    /// Queue mode of LwM2M 1.1, a parameter of its own.
+    queue: bool,
+    sms: Option<&'a str>,
 }
 
 impl<'a> Parameters<'a> {
@@ -57,6 +62,8 @@ impl<'a> Parameters<'a> {
                 "lt" => parameters.lt.replace(lifetime(value)?).is_some(),
                 "lwm2m" => parameters.lwm2m.replace(version(value)?).is_some(),
                 "b" => parameters.b.replace(binding(value)?).is_some(),
+                "Q" => std::mem::replace(&mut parameters.queue, true),
+                "sms" => parameters.sms.replace(value).is_some(),
                 _ => false,
             };
             if again {
@@ -64,6 +71,15 @@ impl<'a> Parameters<'a> {
             }
         }
         Ok(parameters)
+    }
+}
+
+impl Parameters<'_> {
+    /// The binding with `Q` at its end where queue mode is a parameter of its own; `U` if only that is said.
+    fn binding(&self) -> Option<String> {
+        let named = self.b.or(self.queue.then_some("U"))?;
+        let queue = if self.queue && !named.contains('Q') { "Q" } else { "" };
+        Some(format!("{named}{queue}"))
     }
 }
 
@@ -89,8 +105,8 @@ fn binding(text: &str) -> Result<&str, Refusal> {
     if known { Ok(text) } else { Err(bad("b is no binding")) }
 }
 
-fn objects(message: &Message) -> Result<Vec<String>, Refusal> {
-    links::paths(&message.payload).ok_or(bad("payload is no object list"))
+fn objects(message: &Message) -> Result<(Vec<String>, Vec<u16>), Refusal> {
+    links::read(&message.payload).ok_or(bad("payload is no object list"))
 }
 
 impl Register {
@@ -98,13 +114,15 @@ impl Register {
     pub(super) fn read(message: &Message) -> Result<Self, Refusal> {
         let parameters = Parameters::read(&message.query)?;
         let endpoint = parameters.ep.ok_or(bad("ep is missing"))?;
+        let (objects, formats) = objects(message)?;
         let endpoint = Endpoint::new(endpoint).map_err(|_| bad("ep is not 1 to 128 visible ASCII characters"))?;
         Ok(Self {
             endpoint: endpoint.into(),
             lifetime_s: parameters.lt.unwrap_or(DEFAULT_LIFETIME_S),
             version: parameters.lwm2m.unwrap_or("1.0").to_owned(),
-            binding: parameters.b.unwrap_or("U").to_owned(),
-            objects: objects(message)?,
+            binding: parameters.binding().unwrap_or_else(|| "U".to_owned()),
+            objects,
+            formats,
         })
     }
 }
@@ -115,7 +133,7 @@ impl Update {
         let parameters = Parameters::read(&message.query)?;
         Ok(Self {
             lifetime_s: parameters.lt,
-            binding: parameters.b.map(str::to_owned),
+            binding: parameters.binding(),
             objects: if message.payload.is_empty() { None } else { Some(objects(message)?) },
         })
     }
@@ -141,6 +159,13 @@ mod tests {
         let least = register(&["ep=a"], "").unwrap();
         assert_eq!((least.lifetime_s, least.version.as_str(), least.binding.as_str()), (86_400, "1.0", "U"));
         assert_eq!(register(&["ep=a", "lwm2m=1.0.0"], "").unwrap().version, "1.0.0");
+        for (query, binding) in
+            [(&["ep=a", "lwm2m=1.1", "b=U", "Q"][..], "UQ"), (&["ep=a", "Q"], "UQ"), (&["ep=a", "b=UQ", "Q"], "UQ")]
+        {
+            assert_eq!(register(query, "").unwrap().binding, binding, "{query:?}");
+        }
+        let sms = register(&["ep=a", "sms=491701234567", "b=UQS"], "</>;rt=\"oma.lwm2m\";ct=\"60 112\",</3/0>").unwrap();
+        assert_eq!((sms.binding.as_str(), sms.formats), ("UQS", vec![60, 112]));
     }
 
     #[test]

@@ -1,17 +1,17 @@
-//! The registered devices and the three ways to find one: by device, by observation or request token, by location.
-//!
-//! Small on purpose: a registered idle device costs a slot, three index entries and a timer. What devices of one model have in
-//! common (version, binding, object list) is kept once. Sends nothing and knows no message.
+//! The devices that are in memory: those that speak, are spoken to, or did so a while ago. Found by device number only; their
+//! tokens and locations say whose they are. What devices of one model have in common (version, binding, object list) is kept once.
+//! Sends nothing and knows no message.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
 use crate::coap::KeyedState;
-use crate::model::{DeviceId, Registration, Timestamp};
+use crate::model::{self, DeviceId, Registration, Timestamp};
 
 use super::exchange::Talk;
+use super::names::{spell, unspell};
 
 /// Where a device lies. It may be another device's later; a serial number tells.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -23,6 +23,18 @@ pub(super) struct Traits {
     pub(super) version: String,
     pub(super) binding: String,
     pub(super) objects: Vec<String>,
+    pub(super) formats: Vec<u16>,
+}
+
+impl From<&Registration> for Traits {
+    fn from(registration: &Registration) -> Self {
+        Self {
+            version: registration.version.clone(),
+            binding: registration.binding.clone(),
+            objects: registration.objects.clone(),
+            formats: registration.formats.clone(),
+        }
+    }
 }
 
 /// A registered device.
@@ -30,63 +42,127 @@ pub(super) struct Traits {
 pub(super) struct Entry {
     pub(super) device: DeviceId,
     pub(super) peer: SocketAddr,
-    pub(super) token: u64,
     pub(super) location: u64,
     pub(super) registered: Timestamp,
     pub(super) updated: Timestamp,
-    pub(super) expires: Instant,
     pub(super) traits: Arc<Traits>,
     pub(super) talk: Option<Box<Talk>>,
     pub(super) lifetime_s: u32,
-    /// Names this registration in a timer.
-    pub(super) serial: u32,
     /// Last message id used towards it.
     pub(super) mid: u16,
-    /// Does it observe, as far as we know?
-    pub(super) observation: Observation,
+    /// Whether what is stored is behind.
+    pub(super) changed: bool,
+    /// The observation of /19/0/0.
+    pub(super) reports: Watch,
+    /// Other observations.
+    pub(super) watches: Vec<(String, Watch)>,
+    /// Last heard or asked.
+    pub(super) used: Instant,
 }
 
-/// The observation of /19/0/0.
+/// An observation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Watch {
+    pub(super) token: u64,
+    pub(super) state: Observation,
+}
+
+/// Does the device observe, as far as we know?
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Observation {
     /// To be asked for as soon as nothing else is under way.
     Wanted,
     /// Asked for, no first response yet; or refused, until the next Update.
     Absent,
-    /// It was asked for in an earlier life of the server. Asked for again at an Update before which no notify came: the
+    /// It was asked for in an earlier life of the server, perhaps. Asked for again at an Update before which no notify came: the
     /// server may have stopped between 2.01 and Observe.
     Restored,
     /// Notifies come.
     Established,
 }
 
+impl Observation {
+    /// As the store knows it.
+    fn stored(taken: bool) -> Self {
+        if taken { Self::Established } else { Self::Restored }
+    }
+}
+
 impl Entry {
+    /// From what is stored; none if its location or a token was not made by a server.
+    pub(super) fn new(registration: &Registration, traits: Arc<Traits>, mid: u16, now: Instant) -> Option<Self> {
+        let watches = registration.observations.iter().map(|observation| {
+            let watch = Watch { token: unspell(&observation.token)?, state: Observation::stored(observation.taken) };
+            Some((observation.path.clone(), watch))
+        });
+        Some(Self {
+            device: registration.device,
+            peer: registration.peer,
+            location: unspell(&registration.location)?,
+            registered: registration.registered,
+            updated: registration.updated,
+            traits,
+            talk: None,
+            lifetime_s: registration.lifetime_s,
+            mid,
+            changed: false,
+            reports: Watch { token: unspell(&registration.token)?, state: Observation::stored(registration.observed) },
+            watches: watches.collect::<Option<_>>()?,
+            used: now,
+        })
+    }
+
     /// As it is stored.
     pub(super) fn registration(&self) -> Registration {
+        let taken = |watch: &Watch| watch.state == Observation::Established;
+        let observations = self.watches.iter().map(|(path, watch)| model::Observation {
+            path: path.clone(),
+            token: spell(watch.token),
+            taken: taken(watch),
+        });
         Registration {
             device: self.device,
             location: spell(self.location),
-            token: spell(self.token),
+            token: spell(self.reports.token),
             peer: self.peer,
             lifetime_s: self.lifetime_s,
             version: self.traits.version.clone(),
             binding: self.traits.binding.clone(),
             objects: self.traits.objects.clone(),
+            formats: self.traits.formats.clone(),
+            observed: taken(&self.reports),
+            observations: observations.collect(),
             registered: self.registered,
             updated: self.updated,
         }
     }
-}
 
-/// A token or location as text: 16 hex digits.
-pub(super) fn spell(number: u64) -> String {
-    format!("{number:016x}")
-}
+    /// Whether it has object 19, or does not say what it has.
+    pub(super) fn reports_app_data(&self) -> bool {
+        let objects = &self.traits.objects;
+        objects.is_empty() || objects.iter().any(|path| path == "/19" || path.starts_with("/19/"))
+    }
 
-/// The reverse of [`spell`].
-pub(super) fn unspell(text: &str) -> Option<u64> {
-    let fits = text.len() == 16 && text.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
-    fits.then(|| u64::from_str_radix(text, 16).ok()).flatten()
+    /// The observation of a token, with the path of those that are not /19/0/0.
+    pub(super) fn watch(&self, token: u64) -> Option<(Option<&str>, Watch)> {
+        if self.reports.token == token {
+            return Some((None, self.reports));
+        }
+        self.watches.iter().find(|(_, watch)| watch.token == token).map(|(path, watch)| (Some(path.as_str()), *watch))
+    }
+
+    /// The same, to be changed.
+    pub(super) fn watch_mut(&mut self, token: u64) -> Option<&mut Watch> {
+        let others = self.watches.iter_mut().map(|(_, watch)| watch);
+        std::iter::once(&mut self.reports).chain(others).find(|watch| watch.token == token)
+    }
+
+    /// All observations.
+    pub(super) fn all_watches(&mut self) -> impl Iterator<Item = &mut Watch> {
+        let asked = self.reports_app_data();
+        let others = self.watches.iter_mut().map(|(_, watch)| watch);
+        std::iter::once(&mut self.reports).filter(move |_| asked).chain(others)
+    }
 }
 
 /// All of them.
@@ -95,8 +171,8 @@ pub(super) struct Roster {
     entries: Vec<Option<Entry>>,
     free: Vec<Slot>,
     by_device: HashMap<DeviceId, Slot, KeyedState>,
-    by_token: HashMap<u64, Slot, KeyedState>,
-    by_location: HashMap<u64, Slot, KeyedState>,
+    /// When to look whether a device may leave memory, in order.
+    pub(super) naps: VecDeque<(Instant, DeviceId)>,
     shelf: HashSet<Arc<Traits>, KeyedState>,
     sweep_at: usize,
 }
@@ -107,8 +183,7 @@ impl Roster {
             entries: Vec::new(),
             free: Vec::new(),
             by_device: HashMap::with_hasher(state),
-            by_token: HashMap::with_hasher(state),
-            by_location: HashMap::with_hasher(state),
+            naps: VecDeque::new(),
             shelf: HashSet::with_hasher(state),
             sweep_at: 64,
         }
@@ -125,39 +200,18 @@ impl Roster {
             Slot(u32::try_from(self.entries.len() - 1).unwrap_or(u32::MAX))
         });
         self.by_device.insert(entry.device, slot);
-        self.by_token.insert(entry.token, slot);
-        self.by_location.insert(entry.location, slot);
         if let Some(place) = self.entries.get_mut(index(slot)) {
             *place = Some(entry);
         }
         slot
     }
 
-    /// Takes a device out with all its tokens.
+    /// Takes a device out.
     pub(super) fn remove(&mut self, slot: Slot) -> Option<Entry> {
         let entry = self.entries.get_mut(index(slot))?.take()?;
         self.by_device.remove(&entry.device);
-        self.by_location.remove(&entry.location);
-        self.unname(entry.token);
-        if let Some(exchange) = entry.talk.as_ref().and_then(|talk| talk.current.as_ref()) {
-            self.unname(exchange.token);
-        }
         self.free.push(slot);
         Some(entry)
-    }
-
-    /// A request's token leads to this device too.
-    pub(super) fn name(&mut self, token: u64, slot: Slot) {
-        self.by_token.insert(token, slot);
-    }
-
-    pub(super) fn unname(&mut self, token: u64) {
-        self.by_token.remove(&token);
-    }
-
-    /// Is this token taken?
-    pub(super) fn is_named(&self, token: u64) -> bool {
-        self.by_token.contains_key(&token) || self.by_location.contains_key(&token)
     }
 
     pub(super) fn entry(&self, slot: Slot) -> Option<&Entry> {
@@ -170,14 +224,6 @@ impl Roster {
 
     pub(super) fn by_device(&self, device: DeviceId) -> Option<Slot> {
         self.by_device.get(&device).copied()
-    }
-
-    pub(super) fn by_token(&self, token: u64) -> Option<Slot> {
-        self.by_token.get(&token).copied()
-    }
-
-    pub(super) fn by_location(&self, location: u64) -> Option<Slot> {
-        self.by_location.get(&location).copied()
     }
 
     /// The one copy of these traits. Those that nobody has any more go when the shelf has doubled.
@@ -197,22 +243,4 @@ impl Roster {
 
 fn index(slot: Slot) -> usize {
     usize::try_from(slot.0).unwrap_or(usize::MAX)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_idle_device_is_small() {
-        assert!(size_of::<Option<Entry>>() <= 144, "{}", size_of::<Option<Entry>>());
-    }
-
-    #[test]
-    fn only_what_was_spelled_is_unspelled() {
-        assert_eq!(unspell(&spell(0x1f)), Some(0x1f));
-        for text in ["", "1f", "000000000000001F", "+00000000000001f", "000000000000001f0", "00000000000000é"] {
-            assert_eq!(unspell(text), None, "{text}");
-        }
-    }
 }

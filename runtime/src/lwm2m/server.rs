@@ -4,27 +4,47 @@
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap, VecDeque};
 use std::net::SocketAddr;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use crate::coap::{
     self, Code, Dedup, EXCHANGE_LIFETIME, Key, KeyedState, Kind, Message, NON_LIFETIME, Random, Seen, Timing, Token,
 };
-use crate::model::{DeviceId, Registration, Timestamp};
+use crate::model::{Deadlines, DeviceId, Registration, Timestamp};
 
 use super::exchange::Timer;
-use super::roster::{Observation, Roster, Slot};
-use super::{Counters, Occurrence, Remark, ServerConfig, Ticket, Transmit};
+use super::names::Names;
+use super::recall::Park;
+use super::roster::{Roster, Slot};
+use super::{Counters, Occurrence, Passed, Place, Remark, ServerConfig, Ticket, Transmit};
 
 /// Most remarks kept between two polls.
 const MAX_REMARKS: usize = 64;
+
+/// Devices whose lifetime ends that are looked at in one go.
+const EXPIRED_AT_ONCE: usize = 256;
 
 /// The LwM2M server of one socket. After every `handle_*`, poll until nothing is left; queues grow by what one call causes.
 #[derive(Debug)]
 pub struct Server {
     pub(super) config: ServerConfig,
+    pub(super) names: Names,
     pub(super) random: Random,
+    /// The same moment on two clocks.
+    pub(super) origin: (Instant, Timestamp),
     pub(super) dedup: Dedup,
     pub(super) roster: Roster,
+    pub(super) park: Park,
+    /// When registrations end: of all devices, also of those that are not in memory.
+    pub(super) expiries: Deadlines,
+    /// Whose the numbers are that do not name their device.
+    pub(super) strays: HashMap<u64, DeviceId, KeyedState>,
+    /// Devices that may use Send by a hash of their address.
+    pub(super) addresses: HashMap<u64, DeviceId, KeyedState>,
+    pub(super) state: KeyedState,
+    /// Whether `expiries` knows all registrations.
+    pub(super) remembered: bool,
+    /// What is heard now was passed on by another server.
+    second_hand: bool,
     tickets: HashMap<Ticket, Pending, KeyedState>,
     next_ticket: u64,
     next_serial: u32,
@@ -32,9 +52,9 @@ pub struct Server {
     next_mid: u16,
     /// Exchanges under way by where they went and their message id: empty ACK and RST have no token.
     pub(super) awaiting: HashMap<(SocketAddr, u16), Slot, KeyedState>,
-    pub(super) expiries: BinaryHeap<Reverse<Timer>>,
     pub(super) resends: BinaryHeap<Reverse<Timer>>,
     transmits: VecDeque<Transmit>,
+    passed: VecDeque<(u8, Passed)>,
     occurrences: VecDeque<Occurrence>,
     remarks: VecDeque<Remark>,
     pub(super) counters: Counters,
@@ -63,49 +83,76 @@ pub(super) struct Arrival {
 #[derive(Debug)]
 pub(super) enum What {
     Register,
-    Update { location: u64, registration: Box<Registration> },
-    Deregister { location: u64 },
+    Update {
+        location: u64,
+        registration: Box<Registration>,
+    },
+    Deregister {
+        device: DeviceId,
+        location: u64,
+    },
     Uplink,
+    /// POST to /dp: a request, and so answered with a code.
+    Send,
 }
 
 impl Server {
-    /// `seed` feeds tokens, locations and jitter; take it from the system's randomness.
+    /// A server without registrations: [`Answer::Remember`](super::Answer::Remember) tells those of an earlier life. `names` reads
+    /// the numbers given then; `seed` feeds message ids and jitter; `now` and `wall` are the same moment.
     #[must_use]
-    pub fn new(config: ServerConfig, seed: [u8; 32]) -> Self {
+    pub fn new(config: ServerConfig, names: Names, seed: [u8; 32], (now, wall): (Instant, Timestamp)) -> Self {
         let mut random = Random::new(seed);
         let state = KeyedState::new(&mut random);
         Self {
             dedup: Dedup::new(config.dedup_entries, state),
             roster: Roster::new(state),
+            park: Park::new(state, config.parked_bytes),
+            expiries: Deadlines::default(),
+            strays: HashMap::with_hasher(state),
+            addresses: HashMap::with_hasher(state),
+            state,
+            remembered: false,
+            second_hand: false,
             tickets: HashMap::with_hasher(state),
-            next_ticket: 0,
+            next_ticket: u64::from(config.place.index) << 56,
             next_serial: 0,
             next_mid: random.draw_mid(),
             awaiting: HashMap::with_hasher(state),
-            expiries: BinaryHeap::new(),
             resends: BinaryHeap::new(),
             transmits: VecDeque::new(),
+            passed: VecDeque::new(),
             occurrences: VecDeque::new(),
             remarks: VecDeque::new(),
             counters: Counters::default(),
+            origin: (now, wall),
+            names,
             config,
             random,
-        }
-    }
-
-    /// Registrations of an earlier life: their notifies are known by their tokens, nothing is observed anew. `wall` and `now`
-    /// are the same moment; what is over by then expires at the next timeout. One whose location or token was not made by a
-    /// server is skipped.
-    pub fn restore(&mut self, now: Instant, wall: Timestamp, registrations: Vec<Registration>) {
-        for registration in registrations {
-            let left = Duration::from_millis(registration.expires().since(wall));
-            self.take_in(&registration, now, left, Observation::Restored);
         }
     }
 
     /// A datagram came.
     pub fn handle_datagram(&mut self, now: Instant, wall: Timestamp, peer: SocketAddr, datagram: &[u8]) {
         self.counters.datagrams += 1;
+        self.hear(now, wall, peer, datagram);
+    }
+
+    /// Another server of this address passed something on.
+    pub fn handle_passed(&mut self, now: Instant, wall: Timestamp, passed: Passed) {
+        match passed {
+            Passed::Datagram { peer, datagram } => {
+                self.second_hand = true;
+                self.hear(now, wall, peer, &datagram);
+                self.second_hand = false;
+            }
+            Passed::Registration(registration) => {
+                self.join(now, &registration);
+            }
+        }
+    }
+
+    /// As [`Self::handle_datagram`], of one that may have been parked or passed on.
+    pub(super) fn hear(&mut self, now: Instant, wall: Timestamp, peer: SocketAddr, datagram: &[u8]) {
         let message = match coap::parse(datagram) {
             Ok(message) => message,
             Err(malformed) => {
@@ -119,7 +166,7 @@ impl Server {
         };
         let (kind, mid) = (message.kind, message.mid);
         if matches!(kind, Kind::Ack | Kind::Rst) {
-            return self.settle_exchange(now, peer, message);
+            return self.settle_exchange(now, peer, message, datagram);
         }
         if message.code == Code::EMPTY {
             if kind == Kind::Con {
@@ -142,30 +189,40 @@ impl Server {
         }
         let arrival = Arrival { at: now, peer, kind, mid, token: message.token, bytes: datagram.len() };
         if message.code.is_request() {
-            self.request(wall, key, arrival, message);
+            self.request(wall, key, arrival, message, datagram);
         } else {
-            self.response(key, arrival, message);
+            self.response(wall, key, arrival, message, datagram);
         }
     }
 
-    /// Time has passed: resends, gives up, expires.
+    /// Time has passed: resends, gives up, expires, lets devices rest.
     pub fn handle_timeout(&mut self, now: Instant, _wall: Timestamp) {
         while let Some(timer) = due(&mut self.resends, now) {
             self.resend(now, timer);
         }
-        while let Some(timer) = due(&mut self.expiries, now) {
-            self.expire(now, timer);
+        self.nap(now);
+        let moment = self.steady(now);
+        if self.expiries.first().is_some_and(|first| first <= moment) {
+            for device in self.expiries.take_due(moment, EXPIRED_AT_ONCE) {
+                if let Some(slot) = self.roster.by_device(device) {
+                    self.take_out(slot);
+                }
+                self.occur(Occurrence::Expired { device });
+            }
         }
     }
 
     /// When to call [`Self::handle_timeout`]; now and then earlier than needed.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
-        let first = |heap: &BinaryHeap<Reverse<Timer>>| heap.peek().map(|Reverse(timer)| timer.at);
-        match (first(&self.resends), first(&self.expiries)) {
-            (Some(a), Some(b)) => Some(a.min(b)),
-            (a, b) => a.or(b),
-        }
+        let resend = self.resends.peek().map(|Reverse(timer)| timer.at);
+        let expiry = self.expiries.first().map(|first| self.instant_of(first));
+        [resend, expiry, self.nap_at()].into_iter().flatten().min()
+    }
+
+    /// What is for another server of this address, and its place.
+    pub fn poll_passed(&mut self) -> Option<(u8, Passed)> {
+        self.passed.pop_front()
     }
 
     /// The next datagram to send.
@@ -189,16 +246,22 @@ impl Server {
         self.counters
     }
 
-    /// Registered devices.
+    /// Registered devices, as far as they have been told or have registered here.
     #[must_use]
     pub fn registered(&self) -> usize {
+        self.expiries.len()
+    }
+
+    /// Registered devices that are in memory.
+    #[must_use]
+    pub fn awake(&self) -> usize {
         self.roster.len()
     }
 
     /// Is this device registered?
     #[must_use]
     pub fn is_registered(&self, device: DeviceId) -> bool {
-        self.roster.by_device(device).is_some()
+        self.expiries.at(device).is_some()
     }
 
     /// Messages that wait for their answer, and messages remembered.
@@ -209,6 +272,27 @@ impl Server {
 
     pub(super) fn transmit(&mut self, peer: SocketAddr, datagram: Vec<u8>) {
         self.transmits.push_back(Transmit { peer, datagram });
+    }
+
+    /// Passes on what is for another server; false if it is for this one.
+    pub(super) fn pass(&mut self, device: DeviceId, passed: impl FnOnce() -> Passed) -> bool {
+        let home = self.config.place.home(device);
+        let elsewhere = home != self.config.place.index;
+        if elsewhere {
+            self.passed.push_back((home, passed()));
+        }
+        elsewhere
+    }
+
+    /// Passes a message without token on to all others: one of them may have asked what it answers.
+    pub(super) fn ask_around(&mut self, peer: SocketAddr, datagram: &[u8]) {
+        if self.second_hand {
+            return;
+        }
+        let Place { index, count } = self.config.place;
+        for other in (0..count).filter(|other| *other != index) {
+            self.passed.push_back((other, Passed::Datagram { peer, datagram: datagram.to_vec() }));
+        }
     }
 
     pub(super) fn occur(&mut self, occurrence: Occurrence) {

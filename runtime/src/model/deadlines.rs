@@ -10,10 +10,12 @@ use super::{DeviceId, Timestamp};
 const PAGE: u64 = 4_096;
 
 /// When something is due, by device. A moment is kept in seconds, rounded up.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Deadlines {
     pages: BTreeMap<u64, Page>,
     len: usize,
+    /// None is earlier.
+    earliest: u32,
     /// Pages still to look at in this round of [`Deadlines::take_due`].
     round: Vec<u64>,
 }
@@ -28,6 +30,12 @@ struct Page {
     first: u32,
 }
 
+impl Default for Deadlines {
+    fn default() -> Self {
+        Self { pages: BTreeMap::new(), len: 0, earliest: u32::MAX, round: Vec::new() }
+    }
+}
+
 impl Deadlines {
     /// Sets a device's moment in place of an earlier one. Moments after the year 2106 are that year.
     pub fn set(&mut self, device: DeviceId, at: Timestamp) {
@@ -38,6 +46,7 @@ impl Deadlines {
             first: u32::MAX,
         });
         page.first = page.first.min(second);
+        self.earliest = self.earliest.min(second);
         if let Some(moment) = page.moments.get_mut(place(device)) {
             if *moment == 0 {
                 page.used += 1;
@@ -70,6 +79,9 @@ impl Deadlines {
     /// Takes out what is due, about `most` devices at once; asked again it goes on from there. Empty = nothing more is due now.
     pub fn take_due(&mut self, now: Timestamp, most: usize) -> Vec<DeviceId> {
         let now = u32::try_from(now.0 / 1_000).unwrap_or(u32::MAX);
+        if now < self.earliest && self.round.is_empty() {
+            return Vec::new();
+        }
         if self.round.is_empty() {
             self.round = self.pages.iter().filter(|(_, page)| page.first <= now).map(|(number, _)| *number).collect();
         }
@@ -92,13 +104,16 @@ impl Deadlines {
                 self.pages.remove(&number);
             }
         }
+        if self.round.is_empty() {
+            self.earliest = self.pages.values().map(|page| page.first).min().unwrap_or(u32::MAX);
+        }
         due
     }
 
     /// The earliest moment; may be earlier than that, never later.
     #[must_use]
     pub fn first(&self) -> Option<Timestamp> {
-        self.pages.values().map(|page| page.first).min().map(|second| Timestamp(u64::from(second) * 1_000))
+        (self.len > 0).then_some(Timestamp(u64::from(self.earliest) * 1_000))
     }
 
     /// Devices that have a moment.

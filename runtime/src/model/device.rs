@@ -251,10 +251,32 @@ pub struct Registration {
     pub binding: String,
     /// Object and instance paths of the payload, such as `/19/0`.
     pub objects: Vec<String>,
+    /// Content formats that its root link offers (`ct`), if it says so.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub formats: Vec<u16>,
+    /// Whether it has taken the observation of /19/0/0.
+    #[serde(default)]
+    pub observed: bool,
+    /// What else is observed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub observations: Vec<Observation>,
     /// First Register.
     pub registered: Timestamp,
     /// Last Register or Update; with `lifetime_s` it gives the end.
     pub updated: Timestamp,
+}
+
+/// An observation of a device's object, instance or resource (LwM2M Core 6.4).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Observation {
+    /// Such as `/3/0/7`.
+    pub path: String,
+    /// Its token, 8 bytes as hex.
+    pub token: String,
+    /// Whether the device has taken it.
+    #[serde(default)]
+    pub taken: bool,
 }
 
 impl Registration {

@@ -6,16 +6,19 @@ use super::worker::Mailbox;
 use super::{Counters, Lane};
 use crate::catalog::{ActiveProduct, Catalog};
 use crate::clock;
+use crate::coap::{Code, OCTET_STREAM, Random};
 use crate::codec::Instances;
 use crate::command::{Happening, transition};
 use crate::downlink::{self, Encoded, Step};
-use crate::lwm2m::{Answer, DownlinkId, Occurrence, RegisterRequest, Ticket, UplinkMessage};
-use crate::model::{Command, CommandId, Device, Timestamp};
+use crate::lwm2m::{Answer, Ask, Came, DownlinkId, Names, Occurrence, RegisterRequest, Reply, Ticket, UplinkMessage};
+use crate::model::{Command, CommandId, Device, DeviceId, Registration, Timestamp};
 use crate::shadow::{Sample, Shadow};
 use crate::store::{Commit, Done, Expect, Store, StoreError, Submission, Versioned, Write};
 use crate::transport::Answers;
 use crate::uplink::{self, End, Sender, Whose};
 
+/// The server's moments are whole seconds of a clock that is never set.
+const CLOCKS_DIFFER_MS: u64 = 2_000;
 /// A downlink that is no command: its outcome concerns nobody.
 const UNTRACKED: DownlinkId = DownlinkId(0);
 
@@ -23,6 +26,8 @@ const UNTRACKED: DownlinkId = DownlinkId(0);
 pub(super) struct Hands {
     pub(super) awake_ms: u64,
     pub(super) span_ms: u64,
+    pub(super) names: Names,
+    pub(super) random: Random,
     pub(super) store: Store,
     pub(super) catalog: Arc<Catalog>,
     pub(super) instances: Instances,
@@ -77,7 +82,15 @@ impl Hands {
                 self.accept(ticket, commit, Answer::Accept { ticket });
                 Ok(())
             }
+            Occurrence::Resources(message, came) => self.resources(lane, &message, came, now),
+            Occurrence::Keep { registration } => self.keep(lane, registration),
             Occurrence::Expired { .. } => {
+                // The moment that the server knew may be that of an older registration.
+                let Some(stored) = self.store.registration(lane.device)? else { return Ok(()) };
+                if stored.expires() > now.plus_ms(CLOCKS_DIFFER_MS) {
+                    self.answers.remember(vec![stored]);
+                    return Ok(());
+                }
                 lane.left();
                 let commit = uplink::offline(whose(lane), now);
                 let endpoint = lane.card.endpoint.clone();
@@ -89,13 +102,16 @@ impl Hands {
                 self.batch.push(Submission { commit, done });
                 Ok(())
             }
-            Occurrence::Delivered { id, .. } => {
-                // An acknowledgement shows that the device still listens.
+            Occurrence::Answered { id, reply: Reply { code, .. }, .. } => {
+                // An answer shows that the device still listens.
                 lane.spoke(now, self.awake_ms, false);
-                self.outcome(lane, id, Happening::Acknowledged, now)
+                let happening =
+                    if code.is_success() { Happening::Acknowledged } else { Happening::Refused { detail: format!("{code:#}") } };
+                self.outcome(lane, id, happening, now)
             }
-            Occurrence::Refused { id, code, .. } => self.outcome(lane, id, Happening::Refused { detail: code }, now),
+            Occurrence::Reset { id, .. } => self.outcome(lane, id, Happening::Refused { detail: "RST".to_owned() }, now),
             Occurrence::TimedOut { id, .. } => self.outcome(lane, id, Happening::Unacknowledged, now),
+            Occurrence::Recall { device } => self.recall(device),
             Occurrence::Register(request) => {
                 self.forget(request.ticket);
                 Ok(())
@@ -103,11 +119,39 @@ impl Hands {
         }
     }
 
+    /// The server wants to know a device that spoke.
+    pub(super) fn recall(&self, device: DeviceId) -> Result<(), StoreError> {
+        let found = self.store.registration(device);
+        let registration = found.as_ref().ok().cloned().flatten().map(Box::new);
+        self.answers.push(Answer::Recalled { device, registration });
+        found.map(drop)
+    }
+
+    /// What changed about a registration since it was stored, unless the device has registered anew.
+    fn keep(&mut self, lane: &Lane, registration: Registration) -> Result<(), StoreError> {
+        let stored = self.store.registration(lane.device)?;
+        if stored.is_none_or(|stored| stored.location != registration.location || stored.updated > registration.updated)
+            || !lane.is_registered_at(&registration.location)
+        {
+            return Ok(());
+        }
+        let (commit, device) = (Commit { events: Vec::new(), writes: vec![Write::PutRegistration(registration)] }, lane.device);
+        let done: Done = Box::new(move |result| {
+            if let Err(error) = result {
+                tracing::warn!(%device, %error, "a device's new address was not stored; it is learned again when it speaks");
+            }
+        });
+        self.batch.push(Submission { commit, done });
+        Ok(())
+    }
+
     pub(super) fn register(&mut self, lane: &mut Lane, device: &Device, request: RegisterRequest) -> Result<(), StoreError> {
         let now = clock::wall();
         let ticket = request.ticket;
         tracing::info!(endpoint = %device.endpoint, peer = %request.peer, lifetime = request.lifetime_s, "registered");
-        let (registration, commit) = uplink::registered(Whose::from(device), request, now);
+        let (names, random) = (&self.names, &mut self.random);
+        let mut seal = |of| names.seal(device.id, of, u32::try_from(random.draw() >> 32).unwrap_or_default());
+        let (registration, commit) = uplink::registered(Whose::from(device), request, &[], &mut seal, now);
         lane.joined(&registration);
         lane.spoke(now, self.awake_ms, false);
         self.accept(ticket, commit, Answer::Register { ticket, registration });
@@ -173,7 +217,13 @@ impl Hands {
                     });
                     answers.push(Answer::Accept { ticket });
                     if let Some(payload) = ack {
-                        answers.push(Answer::Send { device, id: UNTRACKED, payload, max_retransmit: None });
+                        answers.push(Answer::Send {
+                            device,
+                            id: UNTRACKED,
+                            ask: app_data(payload),
+                            wire: None,
+                            max_retransmit: None,
+                        });
                     }
                 }
                 Err(error) => {
@@ -188,6 +238,17 @@ impl Hands {
         });
         self.batch.push(Submission { commit, done });
         if lane.open && !lane.moving { self.advance(lane) } else { Ok(()) }
+    }
+
+    /// Values of resources that no codec decodes: one event.
+    fn resources(&mut self, lane: &mut Lane, message: &UplinkMessage, came: Came, now: Timestamp) -> Result<(), StoreError> {
+        self.trace = self.trace.wrapping_add(1);
+        lane.spoke(now, self.awake_ms, false);
+        let commit =
+            Commit { events: vec![uplink::resources(whose(lane), message, came, (now, self.trace))], writes: Vec::new() };
+        let ticket = message.ticket;
+        self.accept(ticket, commit, Answer::Accept { ticket });
+        self.advance(lane)
     }
 
     /// What became of a command's datagram.
@@ -259,7 +320,9 @@ impl Hands {
         let (answers, mailbox) = (self.answers.clone(), self.mailbox.clone());
         let done: Done = Box::new(move |result| {
             match (result, datagram) {
-                (Ok(()), Some(payload)) => answers.push(Answer::Send { device, id, payload, max_retransmit }),
+                (Ok(()), Some(payload)) => {
+                    answers.push(Answer::Send { device, id, ask: app_data(payload), wire: None, max_retransmit });
+                }
                 (Ok(()), None) => {}
                 (Err(error), _) => tracing::warn!(%device, %error, "a command's step was not stored; it is tried again"),
             }
@@ -267,6 +330,11 @@ impl Hands {
         });
         self.batch.push(Submission { commit, done });
     }
+}
+
+/// Application data for a device: a write of /19/1/0 (REFERENCE C.1, C.2).
+fn app_data(payload: Vec<u8>) -> Ask {
+    Ask::new(Code::PUT, ["19", "1", "0"]).with_payload(OCTET_STREAM, payload)
 }
 
 fn whose(lane: &Lane) -> Whose<'_> {

@@ -19,6 +19,8 @@ pub struct Lane {
     pub(crate) card: Arc<DeviceCard>,
     mode: Option<PowerMode>,
     registered: bool,
+    /// Of its registration.
+    location: String,
     queue_mode: bool,
     awake_until: Timestamp,
     hold: bool,
@@ -42,6 +44,7 @@ impl Lane {
             card: Arc::new(DeviceCard { endpoint: device.endpoint, attributes: Arc::new(device.attributes) }),
             mode: device.power_mode,
             registered: false,
+            location: String::new(),
             queue_mode: false,
             awake_until: Timestamp(0),
             hold: false,
@@ -71,7 +74,13 @@ impl Lane {
     /// It has a registration.
     pub(crate) fn joined(&mut self, registration: &Registration) {
         self.registered = true;
+        self.location.clone_from(&registration.location);
         self.queue_mode = registration.binding.contains('Q');
+    }
+
+    /// Whether the registration that it has is the one of this location.
+    pub(crate) fn is_registered_at(&self, location: &str) -> bool {
+        self.registered && self.location == location
     }
 
     /// It has none any more.

@@ -54,11 +54,15 @@ impl Router {
                 }
                 sent
             }
-            Occurrence::Update { ref registration, .. } => self.give(registration.device, Job::Occurrence(occurrence, None)),
+            Occurrence::Resources(ref message, _) => self.give(message.device, Job::Occurrence(occurrence, None)),
+            Occurrence::Update { ref registration, .. } | Occurrence::Keep { ref registration } => {
+                self.give(registration.device, Job::Occurrence(occurrence, None))
+            }
             Occurrence::Deregister { device, .. }
             | Occurrence::Expired { device }
-            | Occurrence::Delivered { device, .. }
-            | Occurrence::Refused { device, .. }
+            | Occurrence::Recall { device }
+            | Occurrence::Answered { device, .. }
+            | Occurrence::Reset { device, .. }
             | Occurrence::TimedOut { device, .. } => self.give(device, Job::Occurrence(occurrence, None)),
         }
     }

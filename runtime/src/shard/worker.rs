@@ -10,8 +10,9 @@ use super::hands::Hands;
 use super::{Counters, Job, Lane, Router};
 use crate::catalog::Catalog;
 use crate::clock;
+use crate::coap::Random;
 use crate::codec::{Host, Instances};
-use crate::lwm2m::Occurrence;
+use crate::lwm2m::{Names, Occurrence};
 use crate::model::DeviceId;
 use crate::shadow::Shadow;
 use crate::store::{Store, StoreError};
@@ -27,6 +28,10 @@ pub struct ShardsConfig {
     pub count: usize,
     /// Jobs that may wait for one shard.
     pub queue: usize,
+    /// Makes the numbers by which devices are known.
+    pub names: Names,
+    /// Feeds their nonces; each shard makes its own of it.
+    pub seed: [u8; 32],
     /// How long a sleeping device listens after it spoke, ms.
     pub awake_ms: u64,
     /// After this a command without an outcome is TIMEOUT, whatever the transport knows, ms. Longer than every retransmission span.
@@ -59,6 +64,8 @@ impl Shards {
             let hands = Hands {
                 awake_ms: config.awake_ms,
                 span_ms: config.span_ms,
+                names: config.names.clone(),
+                random: Random::new(*blake3::Hasher::new_keyed(&config.seed).update(&index.to_le_bytes()).finalize().as_bytes()),
                 store: store.clone(),
                 catalog: Arc::clone(&catalog),
                 instances: Instances::new(Arc::clone(host)),
@@ -170,12 +177,14 @@ impl Worker {
 
     fn occurrence(&mut self, occurrence: Occurrence) -> Result<(), StoreError> {
         let (device, ticket) = match &occurrence {
-            Occurrence::Uplink(message) => (message.device, Some(message.ticket)),
+            Occurrence::Recall { device } => return self.hands.recall(*device),
+            Occurrence::Uplink(message) | Occurrence::Resources(message, _) => (message.device, Some(message.ticket)),
             Occurrence::Update { ticket, registration } => (registration.device, Some(*ticket)),
             Occurrence::Deregister { ticket, device } => (*device, Some(*ticket)),
+            Occurrence::Keep { registration } => (registration.device, None),
             Occurrence::Expired { device }
-            | Occurrence::Delivered { device, .. }
-            | Occurrence::Refused { device, .. }
+            | Occurrence::Answered { device, .. }
+            | Occurrence::Reset { device, .. }
             | Occurrence::TimedOut { device, .. } => (*device, None),
             Occurrence::Register(request) => {
                 self.hands.forget(request.ticket);

@@ -79,26 +79,45 @@ impl Documents<'_> {
             Some(product) => keys::key(Kind::ProductDevice, &[&product.0.to_be_bytes()]),
             None => keys::key(Kind::Device, &[]),
         };
-        let from = match after {
-            // The key of the next possible device.
-            Some(after) => [&prefix[..], &after.0.to_be_bytes(), &[0]].concat(),
-            None => prefix.clone(),
-        };
-        let limit = limit.max(1);
-        let mut ids = Vec::new();
-        for key in self.0.range(from..).keys().take(limit.saturating_add(1)) {
-            let key = key.map_err(failed("reading devices"))?;
-            let Some(id) = key.strip_prefix(&*prefix).and_then(keys::number_at) else { break };
-            ids.push(DeviceId(id));
-        }
-        let is_more = ids.len() > limit;
-        ids.truncate(limit);
-        let next = ids.last().copied().filter(|_| is_more);
+        let Page { items: ids, next } = self.device_ids(&prefix, after, limit)?;
         let mut items = Vec::with_capacity(ids.len());
         for id in ids {
             items.extend(self.device(id)?.map(|device| device.doc));
         }
         Ok(Page { items, next })
+    }
+
+    pub(super) fn registrations(
+        &self,
+        after: Option<DeviceId>,
+        limit: usize,
+    ) -> Result<Page<Registration, DeviceId>, StoreError> {
+        let Page { items: ids, next } = self.device_ids(&keys::key(Kind::Registration, &[]), after, limit)?;
+        let mut items = Vec::with_capacity(ids.len());
+        for id in ids {
+            items.extend(self.registration(id)?);
+        }
+        Ok(Page { items, next })
+    }
+
+    /// The devices at the end of keys with a prefix.
+    fn device_ids(&self, prefix: &[u8], after: Option<DeviceId>, limit: usize) -> Result<Page<DeviceId, DeviceId>, StoreError> {
+        let from = match after {
+            // The key of the next possible device.
+            Some(after) => [prefix, &after.0.to_be_bytes(), &[0]].concat(),
+            None => prefix.to_vec(),
+        };
+        let limit = limit.max(1);
+        let mut ids = Vec::new();
+        for key in self.0.range(from..).keys().take(limit.saturating_add(1)) {
+            let key = key.map_err(failed("reading devices"))?;
+            let Some(id) = key.strip_prefix(prefix).and_then(keys::number_at) else { break };
+            ids.push(DeviceId(id));
+        }
+        let is_more = ids.len() > limit;
+        ids.truncate(limit);
+        let next = ids.last().copied().filter(|_| is_more);
+        Ok(Page { items: ids, next })
     }
 
     pub(super) fn device_count(&self, product: ProductId) -> Result<u64, StoreError> {

@@ -72,9 +72,9 @@ impl Store {
         self.documents().registration(device)
     }
 
-    /// All live registrations, in order of device.
-    pub fn registrations(&self) -> Result<Vec<Registration>, StoreError> {
-        Ok(bare(self.documents().all("registration", Kind::Registration, &[])?))
+    /// Live registrations in order of device, those after one device.
+    pub fn registrations(&self, after: Option<DeviceId>, limit: usize) -> Result<Page<Registration, DeviceId>, StoreError> {
+        self.documents().registrations(after, limit)
     }
 
     /// Where the device stands, as it was stored last; of a device of an older codecgate, what follows from its registration and events.

@@ -1,4 +1,4 @@
-//! CoAP over UDP (RFC 7252): one socket, one thread, one state machine.
+//! CoAP over UDP (RFC 7252): each socket has one thread and one state machine.
 //!
 //! The thread has its own small reactor, so that a flood of datagrams never starves the API or the webhooks.
 
@@ -12,7 +12,7 @@ use tokio::sync::watch;
 
 use super::Answers;
 use crate::clock;
-use crate::lwm2m::{Answer, Occurrence, Remark, Server, Transmit};
+use crate::lwm2m::{Answer, Occurrence, Passed, Place, Remark, Server, Transmit};
 
 /// Datagrams handled before answers and timers get their turn.
 const BURST: usize = 256;
@@ -39,6 +39,12 @@ pub enum TransportError {
     Start(#[source] io::Error),
 }
 
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Sharing {
+    Alone,
+    Port,
+}
+
 /// A bound socket that does not serve yet.
 pub struct CoapSocket {
     socket: std::net::UdpSocket,
@@ -51,12 +57,34 @@ impl CoapSocket {
     /// # Errors
     /// [`TransportError::Bind`] when the address is busy.
     pub fn bind(address: SocketAddr) -> Result<Self, TransportError> {
+        Self::open(address, Sharing::Alone)
+    }
+
+    /// Binds so many sockets to one address; the kernel spreads senders over them. Another program on the address is found out,
+    /// as with [`CoapSocket::bind`].
+    ///
+    /// # Errors
+    /// [`TransportError::Bind`] when the address is busy, or the system cannot share it.
+    pub fn bind_shared(address: SocketAddr, sockets: u8) -> Result<Vec<Self>, TransportError> {
+        let alone = Self::bind(address)?;
+        if sockets <= 1 {
+            return Ok(vec![alone]);
+        }
+        let address = alone.address;
+        drop(alone);
+        (0..sockets).map(|_| Self::open(address, Sharing::Port)).collect()
+    }
+
+    fn open(address: SocketAddr, sharing: Sharing) -> Result<Self, TransportError> {
         let bind = || -> io::Result<(std::net::UdpSocket, SocketAddr)> {
             let domain = if address.is_ipv4() { socket2::Domain::IPV4 } else { socket2::Domain::IPV6 };
             let socket = socket2::Socket::new(domain, socket2::Type::DGRAM, Some(socket2::Protocol::UDP))?;
             // Larger buffers are a wish; the kernel's maximum may be lower.
             let _ = socket.set_recv_buffer_size(SOCKET_BUFFER);
             let _ = socket.set_send_buffer_size(SOCKET_BUFFER);
+            if sharing == Sharing::Port {
+                socket.set_reuse_port(true)?;
+            }
             socket.set_nonblocking(true)?;
             socket.bind(&address.into())?;
             let socket = std::net::UdpSocket::from(socket);
@@ -81,6 +109,7 @@ impl CoapSocket {
     pub fn serve<S>(
         self,
         server: Server,
+        place: Place,
         answers: Answers,
         sink: S,
         stop: watch::Receiver<bool>,
@@ -92,9 +121,11 @@ impl CoapSocket {
         let guard = runtime.enter();
         let socket = UdpSocket::from_std(self.socket).map_err(TransportError::Start)?;
         drop(guard);
-        let pump = Pump { socket, server, answers, sink, replies: Vec::new(), unreported: VecDeque::new() };
+        let index = place.index;
+        let (replies, passed, unreported) = (Vec::new(), Vec::new(), VecDeque::new());
+        let pump = Pump { socket, server, index, answers, sink, replies, passed, unreported };
         std::thread::Builder::new()
-            .name("coap".to_owned())
+            .name(format!("coap-{index}"))
             .spawn(move || runtime.block_on(pump.run(stop)))
             .map_err(TransportError::Start)
     }
@@ -103,9 +134,12 @@ impl CoapSocket {
 struct Pump<S> {
     socket: UdpSocket,
     server: Server,
+    /// Of the server among those that share the address.
+    index: u8,
     answers: Answers,
     sink: S,
     replies: Vec<Answer>,
+    passed: Vec<Passed>,
     /// What no device would repeat (a delivery, an expiry): kept until the flows take it; bounded by the devices.
     unreported: VecDeque<Occurrence>,
 }
@@ -118,7 +152,7 @@ impl<S: FnMut(Occurrence) -> Result<(), Box<Occurrence>>> Pump<S> {
             let timeout = self.server.poll_timeout();
             tokio::select! {
                 _ = stop.changed() => {}
-                () = answers.ready() => {}
+                () = answers.ready(self.index) => {}
                 readable = self.socket.readable() => if let Err(error) = readable {
                     tracing::error!(%error, "the CoAP socket failed");
                     return;
@@ -130,7 +164,7 @@ impl<S: FnMut(Occurrence) -> Result<(), Box<Occurrence>>> Pump<S> {
             self.server.handle_timeout(clock::monotonic(), clock::wall());
             self.report();
             self.transmit().await;
-            self.answers.publish(self.server.counters());
+            self.answers.publish(self.index, self.server.counters());
         }
         // What was committed while stopping is still acknowledged: saves the device a retransmission.
         self.answer();
@@ -154,13 +188,16 @@ impl<S: FnMut(Occurrence) -> Result<(), Box<Occurrence>>> Pump<S> {
     }
 
     fn answer(&mut self) {
-        self.answers.take(&mut self.replies);
-        if self.replies.is_empty() {
+        self.answers.take(self.index, &mut self.replies, &mut self.passed);
+        if self.replies.is_empty() && self.passed.is_empty() {
             return;
         }
-        let now = clock::monotonic();
+        let (now, wall) = (clock::monotonic(), clock::wall());
         for reply in self.replies.drain(..) {
             self.server.handle_answer(now, reply);
+        }
+        for passed in self.passed.drain(..) {
+            self.server.handle_passed(now, wall, passed);
         }
     }
 
@@ -179,7 +216,7 @@ impl<S: FnMut(Occurrence) -> Result<(), Box<Occurrence>>> Pump<S> {
             let Err(refused) = (self.sink)(occurrence) else { continue };
             let ticket = match &*refused {
                 Occurrence::Register(request) => request.ticket,
-                Occurrence::Uplink(uplink) => uplink.ticket,
+                Occurrence::Uplink(uplink) | Occurrence::Resources(uplink, _) => uplink.ticket,
                 Occurrence::Update { ticket, .. } | Occurrence::Deregister { ticket, .. } => *ticket,
                 _ => {
                     self.unreported.push_back(*refused);
@@ -191,6 +228,9 @@ impl<S: FnMut(Occurrence) -> Result<(), Box<Occurrence>>> Pump<S> {
     }
 
     async fn transmit(&mut self) {
+        while let Some((to, passed)) = self.server.poll_passed() {
+            self.answers.pass(to, passed);
+        }
         while let Some(Transmit { peer, datagram }) = self.server.poll_transmit() {
             let sent = match self.socket.try_send_to(&datagram, peer) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.socket.send_to(&datagram, peer).await,
@@ -207,8 +247,8 @@ impl<S: FnMut(Occurrence) -> Result<(), Box<Occurrence>>> Pump<S> {
 /// What concerns a device of ours is a warning; what strangers send is only for who looks closely, it could flood the log.
 fn remarked(remark: &Remark) {
     match remark {
-        Remark::NotObserved { device, why } => {
-            tracing::warn!(%device, why, "the device does not let /19/0/0 be observed: its reports cannot come");
+        Remark::NotObserved { device, path, why } => {
+            tracing::warn!(%device, path, why, "the device does not let this be observed: what it reports there cannot come");
         }
         Remark::Partial { device } => {
             tracing::warn!(%device, "an uplink is the first block of a larger one; block-wise uplinks are not joined");
@@ -237,5 +277,13 @@ mod tests {
         assert_ne!(first.address().port(), 0);
         let refusal = CoapSocket::bind(first.address()).err().unwrap().to_string();
         assert!(refusal.contains(&first.address().to_string()) && refusal.contains("--coap"), "{refusal}");
+        assert!(CoapSocket::bind_shared(first.address(), 2).is_err(), "also where several sockets are to share it");
+    }
+
+    #[test]
+    fn sockets_share_an_address() {
+        let sockets = CoapSocket::bind_shared("127.0.0.1:0".parse().unwrap(), 3).unwrap();
+        assert_eq!(sockets.len(), 3);
+        assert!(sockets.iter().all(|socket| socket.address() == sockets[0].address()));
     }
 }

@@ -7,6 +7,7 @@ mod body;
 mod content;
 mod death;
 mod registration;
+mod resources;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -29,6 +30,7 @@ use crate::store::Versioned;
 pub(crate) use content::{content, is_of_an_uplink, sent_before, stored_content, trace_of};
 pub(crate) use death::run_line;
 pub(crate) use registration::{Whose, deregistered, offline, registered, updated};
+pub(crate) use resources::resources;
 
 /// Whom an uplink is from, as far as its events need it.
 #[derive(Clone, Copy)]
@@ -70,7 +72,9 @@ pub(crate) struct Outcome {
 
 /// How an uplink reached the gateway, as its codec is told.
 pub(crate) fn origin_of(message: &UplinkMessage, now: Timestamp) -> Origin {
-    let (object, instance, resource) = message.path;
+    let mut numbers = message.path.split('/').skip(1).map(|number| number.parse().unwrap_or_default());
+    let mut next = || numbers.next().unwrap_or_default();
+    let (object, instance, resource) = (next(), next(), next());
     let content_format = message.content_format;
     Origin { transport: Transport::Coap, object, instance, resource, content_format, received_ms: now.0 }
 }

@@ -2,8 +2,8 @@
 
 use serde_json::json;
 
-use crate::lwm2m::RegisterRequest;
-use crate::model::{Device, DeviceId, EventKind, NewEvent, ProductId, Registration, Timestamp};
+use crate::lwm2m::{RegisterRequest, Use, spell};
+use crate::model::{Device, DeviceId, EventKind, NewEvent, Observation, ProductId, Registration, Timestamp};
 use crate::store::{Commit, Write};
 
 /// Whom a registration is of.
@@ -21,29 +21,50 @@ impl<'a> From<&'a Device> for Whose<'a> {
 }
 
 impl Whose<'_> {
-    fn event(self, kind: EventKind, time: Timestamp, body: String) -> NewEvent {
+    pub(super) fn event(self, kind: EventKind, time: Timestamp, body: String) -> NewEvent {
         let endpoint = self.endpoint.to_owned();
         NewEvent { kind, device: self.device, endpoint, product: self.product, time, raw: None, body }
     }
 }
 
-/// A Register that is let in.
-pub(crate) fn registered(whose: Whose<'_>, request: RegisterRequest, now: Timestamp) -> (Registration, Commit) {
+/// A Register that is let in. `observe` = what is to be observed beside /19/0/0; `seal` makes a new number for a use.
+pub(crate) fn registered(
+    whose: Whose<'_>,
+    request: RegisterRequest,
+    observe: &[String],
+    seal: &mut dyn FnMut(Use) -> u64,
+    now: Timestamp,
+) -> (Registration, Commit) {
+    let observations = observe.iter().filter(|path| is_offered(path, &request.objects)).map(|path| Observation {
+        path: path.clone(),
+        token: spell(seal(Use::Observation)),
+        taken: false,
+    });
+    let observations = observations.collect();
     let registration = Registration {
         device: whose.device,
-        location: request.location,
-        token: request.token,
+        location: spell(seal(Use::Location)),
+        token: spell(seal(Use::Observation)),
         peer: request.peer,
         lifetime_s: request.lifetime_s,
         version: request.version,
         binding: request.binding,
         objects: request.objects,
+        formats: request.formats,
+        observed: false,
+        observations,
         registered: now,
         updated: now,
     };
     let event = whose.event(EventKind::DeviceRegistered, now, describe(&registration));
     let commit = Commit { events: vec![event], writes: vec![Write::PutRegistration(registration.clone())] };
     (registration, commit)
+}
+
+/// Whether a device lists the object of a path, or does not say what it has.
+fn is_offered(path: &str, objects: &[String]) -> bool {
+    let object = |path: &str| path.split('/').nth(1).unwrap_or_default().to_owned();
+    objects.is_empty() || objects.iter().any(|listed| object(listed) == object(path))
 }
 
 /// A renewed registration.

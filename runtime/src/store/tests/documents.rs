@@ -14,6 +14,9 @@ fn registration(device: u64) -> Registration {
         version: "1.0".to_owned(),
         binding: "U".to_owned(),
         objects: vec!["/19/0".to_owned()],
+        formats: Vec::new(),
+        observed: false,
+        observations: Vec::new(),
         registered: NOW,
         updated: NOW,
     }
@@ -240,7 +243,8 @@ fn small_documents_come_back_after_a_restart_and_numbers_are_not_reused() {
     let store = open(dir.path());
     assert_eq!(store.next_device_id(), DeviceId(3));
     assert_eq!(store.next_product_id(), ProductId(8));
-    assert_eq!(store.registrations().unwrap(), [registration(1)]);
+    assert_eq!(store.registrations(None, 10).unwrap().items, [registration(1)]);
+    assert_eq!(store.registrations(Some(DeviceId(1)), 10).unwrap().items, []);
     assert_eq!(store.codecs(ProductId(1)).unwrap(), std::slice::from_ref(&codec));
     assert_eq!(store.subscriptions().unwrap(), [subscription(1)]);
     assert_eq!(store.cursor(SubscriptionId(1)).unwrap(), Some(at));
