@@ -46,7 +46,7 @@ impl Weather {
 enum Arrival {
     AtServer(SocketAddr, Vec<u8>),
     AtDevice(SocketAddr, Vec<u8>),
-    Answer(Answer, Option<(DeviceId, Vec<u8>)>),
+    Answer(Box<Answer>, Option<(DeviceId, Vec<u8>)>),
 }
 
 pub(crate) struct Simulated {
@@ -239,10 +239,10 @@ impl World {
                 if let Some((device, payload)) = payload {
                     self.stored.entry(device).or_default().push(payload);
                 }
-                if let Answer::Register { registration, .. } = &answer {
+                if let Answer::Register { registration, .. } = &*answer {
                     self.registrations.insert(registration.device, registration.clone());
                 }
-                self.server.handle_answer(self.now, answer);
+                self.server.handle_answer(self.now, *answer);
                 self.drain_server();
             }
         }
@@ -321,7 +321,11 @@ impl World {
         let at = self.now + self.weather.commit.mul_f64(self.random.draw_fraction());
         let recall = matches!(answer, Answer::Recalled { .. });
         let forget = self.random.draw_fraction() < self.weather.forget && !recall;
-        let arrival = if forget { Arrival::Answer(Answer::Forget { ticket }, None) } else { Arrival::Answer(answer, payload) };
+        let arrival = if forget {
+            Arrival::Answer(Box::new(Answer::Forget { ticket }), None)
+        } else {
+            Arrival::Answer(Box::new(answer), payload)
+        };
         self.schedule(at, arrival);
     }
 

@@ -138,7 +138,7 @@ impl Entry {
     }
 
     /// Whether it has object 19, or does not say what it has.
-    pub(super) fn reports_app_data(&self) -> bool {
+    pub(super) fn has_object_19(&self) -> bool {
         let objects = &self.traits.objects;
         objects.is_empty() || objects.iter().any(|path| path == "/19" || path.starts_with("/19/"))
     }
@@ -159,7 +159,7 @@ impl Entry {
 
     /// All observations.
     pub(super) fn all_watches(&mut self) -> impl Iterator<Item = &mut Watch> {
-        let asked = self.reports_app_data();
+        let asked = self.has_object_19();
         let others = self.watches.iter_mut().map(|(_, watch)| watch);
         std::iter::once(&mut self.reports).filter(move |_| asked).chain(others)
     }

@@ -92,3 +92,33 @@ fn send_is_taken_from_the_address_of_a_registered_device() {
     assert_eq!(post(&mut bench, 4, b"\x80")[0].code, Code::NOT_FOUND);
     assert_eq!(bench.occurrences(), []);
 }
+
+#[test]
+fn a_refused_observe_is_remarked_and_tried_again_at_the_update() {
+    let mut bench = bench();
+    let (registration, _, observe) = bench.register(1);
+    bench.reply(&observe, Code::NOT_FOUND, None, b"");
+    assert_eq!(
+        bench.remark(),
+        Remark::NotObserved { device: DEVICE, path: "/19/0/0".to_owned(), why: "4.04 Not Found".to_owned() }
+    );
+    bench.ask(Code::POST, 2, &format!("rd/{}", registration.location), &[]);
+    let Some(Occurrence::Update { ticket, .. }) = bench.server.poll_occurrence() else { panic!() };
+    let sent = bench.answer(Answer::Accept { ticket });
+    assert_eq!((sent[1].code, sent[1].token, sent[1].observe), (Code::GET, observe.token, Some(0)));
+    bench.notify(Kind::Con, 3, observe.token, b"before the ACK of Observe");
+    assert_eq!(bench.uplink().payload, b"before the ACK of Observe");
+}
+
+#[test]
+fn an_error_notify_ends_the_observation_until_the_update() {
+    let mut bench = bench();
+    let token = bench.observed();
+    let gone = Message::new(Kind::Con, Code::NOT_FOUND, 9, token).to_bytes();
+    assert_eq!(bench.hear(&gone), [empty(Kind::Ack, 9)]);
+    assert_eq!(
+        bench.remark(),
+        Remark::NotObserved { device: DEVICE, path: "/19/0/0".to_owned(), why: "4.04 Not Found".to_owned() }
+    );
+    assert_eq!(bench.occurrences(), []);
+}
