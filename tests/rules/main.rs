@@ -79,6 +79,7 @@ const ONE_FOLDER: &[(&str, &[&str])] = &[
     ("axum", &["api"]),
     ("utoipa", &["api"]),
     ("coap_lite", &["coap"]),
+    ("minicbor", &["lwm2m"]),
     ("reqwest", &["webhook", "cli"]),
     ("jsonschema", &["profile"]),
     ("csv", &["profile"]),

@@ -14,11 +14,14 @@
 
 mod admission;
 mod ask;
+pub mod content;
 mod downlink;
 mod exchange;
 mod inbound;
 mod links;
 mod names;
+pub mod oma;
+mod path;
 mod recall;
 mod request;
 mod roster;
@@ -35,6 +38,7 @@ use crate::model::{DeviceId, Registration};
 
 pub use ask::{Ask, Reply};
 pub use names::{Names, Use, spell, unspell};
+pub use path::{BadPath, Level, MAX_ID, Path};
 pub use server::Server;
 
 /// Timers and caps.
