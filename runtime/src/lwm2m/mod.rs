@@ -21,6 +21,7 @@ mod inbound;
 mod links;
 mod names;
 pub mod oma;
+pub mod operation;
 mod path;
 mod recall;
 mod request;
