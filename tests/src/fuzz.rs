@@ -7,7 +7,9 @@ use std::time::{Duration, Instant};
 use codecgate::codec::Anatomy;
 use codecgate::config::Config;
 use codecgate::layout::CheckedLayout;
-use codecgate::lwm2m::{Names, Server, ServerConfig};
+use codecgate::lwm2m::appdata::Container;
+use codecgate::lwm2m::content::{Datum, Format, Kind, Value, decode, encode, links, write_links};
+use codecgate::lwm2m::{Names, Path, Server, ServerConfig};
 use codecgate::model::Timestamp;
 use codecgate::package::{Package, Parts};
 use codecgate::profile::{Profile, Strictness, import_huawei};
@@ -22,7 +24,14 @@ pub type Target = (&'static str, fn(&[u8]));
 /// All of them.
 pub const TARGETS: &[Target] = &[
     ("anatomy", anatomy),
+    ("appdata", appdata),
     ("config", config),
+    ("content_cbor", content_cbor),
+    ("content_json", content_json),
+    ("content_link", content_link),
+    ("content_senml_cbor", content_senml_cbor),
+    ("content_senml_json", content_senml_json),
+    ("content_tlv", content_tlv),
     ("datagrams", datagrams),
     ("huawei", huawei),
     ("interpreter", interpreter),
@@ -120,6 +129,73 @@ pub fn anatomy(bytes: &[u8]) {
     drop(Anatomy::read(bytes));
 }
 
+/// Object 19, in the format that the first byte picks.
+pub fn appdata(bytes: &[u8]) {
+    let Some((pick, payload)) = bytes.split_first() else { return };
+    let format = Format::ALL.get(usize::from(*pick)).map(|format| format.number());
+    if let Ok(container) = Container::read(&"/19/0/0".parse().expect("a path"), format, payload) {
+        let told: usize = container.payloads.iter().map(Vec::len).sum();
+        assert!(told <= payload.len(), "{container:?}");
+    }
+}
+
+/// TLV, read as an answer to an object, an instance, a resource and a resource instance.
+pub fn content_tlv(bytes: &[u8]) {
+    content(Format::Tlv, bytes);
+}
+
+/// SenML in CBOR.
+pub fn content_senml_cbor(bytes: &[u8]) {
+    content(Format::SenmlCbor, bytes);
+}
+
+/// SenML in JSON.
+pub fn content_senml_json(bytes: &[u8]) {
+    content(Format::SenmlJson, bytes);
+}
+
+/// JSON of LwM2M 1.0.
+pub fn content_json(bytes: &[u8]) {
+    content(Format::Json, bytes);
+}
+
+/// One CBOR item.
+pub fn content_cbor(bytes: &[u8]) {
+    content(Format::Cbor, bytes);
+}
+
+/// Link format: what was read is written and read again as the same, unless a text holds marks of the format itself.
+pub fn content_link(bytes: &[u8]) {
+    if let Ok(found) = links(bytes) {
+        let written = write_links(&found);
+        let texts = found.iter().flat_map(|link| {
+            let others = link.others.iter().flat_map(|(name, value)| value.iter().chain([name]));
+            link.version.iter().chain(&link.uri).chain(others)
+        });
+        let marks = |c: char| c.is_control() || c.is_whitespace() || "\",;=<>".contains(c);
+        let marked = texts.into_iter().any(|text| text.is_empty() || text.contains(marks));
+        assert!(marked || links(&written).as_ref() == Ok(&found), "{found:?}");
+    }
+}
+
+/// What is read lies below what was asked, and what can be written is read again as the same.
+fn content(format: Format, bytes: &[u8]) {
+    let read = |base: &Path, bytes: &[u8]| decode(format, base, bytes, &|_| Some(Kind::Opaque));
+    for base in ["/3", "/3/0", "/3/0/6", "/3/0/6/1", "/"] {
+        let base: Path = base.parse().expect("a path");
+        let Ok(values) = read(&base, bytes) else { continue };
+        assert!(values.iter().all(|datum| base.contains(&datum.path)), "{values:?}");
+        let Ok(written) = encode(format, &base, &values) else { continue };
+        // TLV has the order of paths and says nothing for an instance that is there and empty; SenML has no times but numbers.
+        let told = |mut values: Vec<Datum>| {
+            values.retain(|datum| datum.path != base || datum.value != Value::None);
+            values.sort_by_key(|datum| datum.path);
+            format!("{values:?}").replace("Time(", "Integer(")
+        };
+        assert_eq!(told(read(&base, &written).expect("what was written can be read")), told(values));
+    }
+}
+
 /// Datagrams one after the other, each behind a length of one byte, from two peers: the message front, then the whole server.
 pub fn datagrams(bytes: &[u8]) {
     let origin = origin();
@@ -212,7 +288,39 @@ mod tests {
     fn samples(target: &str) -> Vec<Vec<u8>> {
         match target {
             "anatomy" => vec![wat::parse_str("(component (core module (memory 1) (table 1 funcref) (func)))").expect("text")],
+            "appdata" => {
+                ["06860041010241000 1", "0582a321682f31392f302f302f006130084201 02a2006131084103", "092a"].map(hexed).into()
+            }
             "config" => vec![read(root().join("runtime/codecgate.example.toml"))],
+            "content_cbor" => ["1a5182428f", "c11a5182428f", "fb3ff199999999999a", "f93c00", "5f42010243030405ff", "6449455446"]
+                .map(hexed)
+                .into(),
+            "content_json" => vec![
+                br#"{"bn":"/3/0/","bt":25,"e":[{"n":"6/0","sv":"AQI="},{"n":"6/1","v":5,"t":-5},{"n":"9","bv":true}]}"#.into(),
+            ],
+            "content_link" => {
+                vec![br#"</3>;ver=1.2;pmin=10,</3/0/6>;dim=8;gt=50;lt=42.2;obs,</0/1>;ssid=101;uri="coap://a:5683""#.into()]
+            }
+            "content_senml_cbor" => [
+                "83a321652f332f302f006330 2f30024163a2006136026101a3006139021a5182428f0618 19",
+                "9fbf217f622f36622f30ff006336 2f3102f93e00010105f5ffff",
+                "82a200682f332f302f362f3103644f70656ea200682f332f302f362f3263766c6f6436363a30",
+            ]
+            .map(hexed)
+            .into(),
+            "content_senml_json" => vec![
+                br#"[{"bn":"/3/0/","n":"6/1","vs":"AQI="},{"n":"9","v":95,"t":5},{"n":"13","vb":true},{"n":"22","vlo":"66:0"}]"#
+                    .into(),
+                br#"[{"bver":10,"bn":"/3/0/6/1","bt":1.5e9,"bv":20,"v":2.5,"t":-5},{"v":1},{"vd":"AQI"}]"#.into(),
+            ],
+            "content_tlv" => [
+                "c303312e308606410001410105c10964c40d5182428f83064101 05",
+                "080009c109648606410001410105",
+                "0000 0201 8000",
+                "d0060100",
+            ]
+            .map(hexed)
+            .into(),
             "datagrams" => vec![session()],
             "huawei" => [folder(&root().join("profiles/huawei"), "zip"), folder(&root().join("profiles/broken"), "zip")].concat(),
             "interpreter" => vec![to_bytes(street_light().layout())],
@@ -230,6 +338,10 @@ mod tests {
                 .collect(),
             other => panic!("no samples for {other}"),
         }
+    }
+
+    fn hexed(text: &str) -> Vec<u8> {
+        hex::decode(text.replace(' ', "")).expect("hex")
     }
 
     fn street_light() -> CheckedLayout {

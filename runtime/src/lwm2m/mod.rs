@@ -13,6 +13,7 @@
 //! unguessable, moves the device to the address it came from. Not here: bootstrap, DTLS.
 
 mod admission;
+pub mod appdata;
 mod ask;
 pub mod content;
 mod downlink;

@@ -1,0 +1,4 @@
+//! See `codecgate_tests::fuzz::content_cbor`.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| codecgate_tests::fuzz::content_cbor(bytes));
