@@ -4,6 +4,7 @@
 mod api;
 mod codecs;
 mod commands;
+mod contents;
 mod faq;
 mod lifecycle;
 mod push;

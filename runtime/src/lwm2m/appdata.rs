@@ -30,6 +30,12 @@ pub struct Container {
 }
 
 impl Container {
+    /// Whether the bytes of a message in this format are the payload themselves.
+    #[must_use]
+    pub fn is_plain(content_format: Option<u16>) -> bool {
+        content_format.is_none_or(|number| number == Format::Opaque.number() || number == Format::Text.number())
+    }
+
     /// Reads what came from `path`, the observed object, instance or resource. Without a content format, or with text, the bytes
     /// are the payload as they are: clients that know of one format only do not always name it rightly.
     ///
@@ -40,12 +46,11 @@ impl Container {
             return Ok(Self { payloads: Vec::new(), shape: DownShape::Opaque });
         }
         let format = match content_format {
-            None => Format::Opaque,
-            Some(number) => Format::from_number(number).ok_or_else(|| ContentError::unknown_format(number))?,
+            Some(number) if !Self::is_plain(content_format) => {
+                Format::from_number(number).ok_or_else(|| ContentError::unknown_format(number))?
+            }
+            _ => return Ok(Self { payloads: vec![payload.to_vec()], shape: DownShape::Opaque }),
         };
-        if matches!(format, Format::Opaque | Format::Text) {
-            return Ok(Self { payloads: vec![payload.to_vec()], shape: DownShape::Opaque });
-        }
         let mut values = decode(format, path, payload, &|_| Some(Kind::Opaque))?;
         values.retain(|datum| datum.path.resource() == Some(DATA) && datum.value != Value::None);
         // Stable: records of one path, which differ by their times, stay in order.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::worker::Mailbox;
 use super::{Counters, Lane};
-use crate::catalog::{ActiveProduct, Catalog};
+use crate::catalog::{ActiveProduct, Catalog, Site};
 use crate::clock;
 use crate::coap::{Code, OCTET_STREAM, Random};
 use crate::codec::Instances;
@@ -174,56 +174,47 @@ impl Hands {
             self.forget(ticket);
             return Ok(());
         };
-        self.trace = self.trace.wrapping_add(1);
-        let sender = Sender { device: lane.device, product: &product, card: &lane.card };
-        let store = &self.store;
-        let find = |mid| lane.sent_with(mid).and_then(|id| store.command(id).ok().flatten());
-        let outcome = uplink::work(&mut self.instances, sender, message, (now, self.trace), lane.open, find);
-
-        let sample = || Sample {
-            product: Arc::clone(&product),
-            device: lane.device,
-            card: Arc::clone(&lane.card),
-            payload: message.payload.clone(),
-            origin: uplink::origin_of(message, now),
-        };
-        if let Some(site) = outcome.wonder {
-            self.shadow.explain(sample(), site);
-        }
-        if let Some(candidate) = product.candidate {
-            self.shadow.compare(sample(), candidate);
-        } else if product.codec().is_some_and(|codec| codec.pulse.is_to_weigh()) {
-            self.shadow.weigh(sample());
-        }
-
-        let mut commit = Commit { events: outcome.events, writes: Vec::new() };
-        for (command, happening) in outcome.answered {
-            if let Ok(next) = transition(&command.doc, happening, now) {
-                lane.moving = true;
-                add_move(&mut commit, lane, next, &command);
+        let (mut commit, mut moved, mut ends, mut acks) = (Commit::default(), Vec::new(), Vec::new(), Vec::new());
+        for message in uplink::payloads(message).iter() {
+            self.trace = self.trace.wrapping_add(1);
+            let sender = Sender { device: lane.device, product: &product, card: &lane.card };
+            let store = &self.store;
+            let find = |mid| lane.sent_with(mid).and_then(|id| store.command(id).ok().flatten());
+            let outcome = uplink::work(&mut self.instances, sender, message, (now, self.trace), lane.open, find);
+            self.shadow_of(lane, &product, message, outcome.wonder, now);
+            commit.events.extend(outcome.events);
+            for (command, happening) in outcome.answered {
+                // A second answer in one message finds the command moved already.
+                if !moved.contains(&command.doc.id)
+                    && let Ok(next) = transition(&command.doc, happening, now)
+                {
+                    moved.push(next.id);
+                    add_move(&mut commit, lane, next, &command);
+                }
             }
+            lane.spoke(now, self.awake_ms, outcome.has_more);
+            ends.push(outcome.end);
+            acks.extend(outcome.ack);
         }
-        lane.spoke(now, self.awake_ms, outcome.has_more);
-        let (answers, counters) = (self.answers.clone(), Arc::clone(&self.counters));
-        let (device, end, ack) = (lane.device, outcome.end, outcome.ack);
+        lane.moving |= !moved.is_empty();
+        let (answers, counters, device) = (self.answers.clone(), Arc::clone(&self.counters), lane.device);
         let mailbox = lane.moving.then(|| self.mailbox.clone());
         let done: Done = Box::new(move |result| {
             match result {
                 Ok(()) => {
-                    Counters::add(match end {
-                        End::Decoded => &counters.decoded,
-                        End::Transparent => &counters.transparent,
-                        End::DeadLetter => &counters.dead_letter,
-                    });
-                    answers.push(Answer::Accept { ticket });
-                    if let Some(payload) = ack {
-                        answers.push(Answer::Send {
-                            device,
-                            id: UNTRACKED,
-                            ask: app_data(payload),
-                            wire: None,
-                            max_retransmit: None,
+                    // The message was counted as one when it came.
+                    ends.iter().skip(1).for_each(|_| Counters::add(&counters.received));
+                    for end in ends {
+                        Counters::add(match end {
+                            End::Decoded => &counters.decoded,
+                            End::Transparent => &counters.transparent,
+                            End::DeadLetter => &counters.dead_letter,
                         });
+                    }
+                    answers.push(Answer::Accept { ticket });
+                    for payload in acks {
+                        let ask = app_data(payload);
+                        answers.push(Answer::Send { device, id: UNTRACKED, ask, wire: None, max_retransmit: None });
                     }
                 }
                 Err(error) => {
@@ -238,6 +229,32 @@ impl Hands {
         });
         self.batch.push(Submission { commit, done });
         if lane.open && !lane.moving { self.advance(lane) } else { Ok(()) }
+    }
+
+    /// A copy of an uplink for the thread beside the traffic, where it is wanted.
+    fn shadow_of(
+        &self,
+        lane: &Lane,
+        product: &Arc<ActiveProduct>,
+        message: &UplinkMessage,
+        wonder: Option<Site>,
+        now: Timestamp,
+    ) {
+        let sample = || Sample {
+            product: Arc::clone(product),
+            device: lane.device,
+            card: Arc::clone(&lane.card),
+            payload: message.payload.clone(),
+            origin: uplink::origin_of(message, now),
+        };
+        if let Some(site) = wonder {
+            self.shadow.explain(sample(), site);
+        }
+        if let Some(candidate) = product.candidate {
+            self.shadow.compare(sample(), candidate);
+        } else if product.codec().is_some_and(|codec| codec.pulse.is_to_weigh()) {
+            self.shadow.weigh(sample());
+        }
     }
 
     /// Values of resources that no codec decodes: one event.

@@ -9,6 +9,8 @@ mod death;
 mod registration;
 mod resources;
 
+use std::borrow::Cow;
+use std::slice;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,9 +21,11 @@ use serde_json::json;
 use crate::breaker::{Change, Turn};
 use crate::catalog::{ActiveCodec, ActiveProduct, CallEnd, Site, Slot};
 use crate::clock;
+use crate::coap::OCTET_STREAM;
 use crate::codec::{DeviceCard, Instances, LogLine};
 use crate::command::Happening;
-use crate::lwm2m::UplinkMessage;
+use crate::lwm2m::appdata::Container;
+use crate::lwm2m::{BadPath, UplinkMessage};
 use crate::model::{
     Command, DeviceId, Downlink, EventKind, Message, NewEvent, Origin, Report, ReportKind, Response, Timestamp, Transport,
 };
@@ -77,6 +81,31 @@ pub(crate) fn origin_of(message: &UplinkMessage, now: Timestamp) -> Origin {
     let (object, instance, resource) = (next(), next(), next());
     let content_format = message.content_format;
     Origin { transport: Transport::Coap, object, instance, resource, content_format, received_ms: now.0 }
+}
+
+/// The payloads of a message of object 19, each as a message of its own: clients wrap them in TLV, SenML or JSON, and send several at
+/// once (REFERENCE C.1). What is not wrapped, or not as its format says, stays as it came, so that the codec's word on it is kept.
+pub(crate) fn payloads(message: &UplinkMessage) -> Cow<'_, [UplinkMessage]> {
+    let as_it_came = Cow::Borrowed(slice::from_ref(message));
+    if Container::is_plain(message.content_format) {
+        return as_it_came;
+    }
+    let read = message
+        .path
+        .parse()
+        .map_err(|error: BadPath| error.to_string())
+        .and_then(|path| Container::read(&path, message.content_format, &message.payload).map_err(|error| error.to_string()));
+    match read {
+        Ok(container) if container.payloads.is_empty() => as_it_came,
+        Ok(container) => {
+            let unwrapped = |payload| UplinkMessage { payload, content_format: Some(OCTET_STREAM), ..message.clone() };
+            container.payloads.into_iter().map(unwrapped).collect()
+        }
+        Err(reason) => {
+            tracing::warn!(device = %message.device, reason, "a report is not what its content format says; the codec gets it as it is");
+            as_it_came
+        }
+    }
 }
 
 /// What a dead letter and the log say of a codec that is left alone.

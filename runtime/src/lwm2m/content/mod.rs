@@ -232,6 +232,23 @@ pub fn decode(format: Format, base: &Path, payload: &[u8], types: Types<'_>) -> 
     }
 }
 
+/// As [`decode`], by the number of a Content-Format option. Without one it is what such payloads mostly are: text or bytes of a
+/// resource, TLV of what holds resources, SenML of the root.
+///
+/// # Errors
+/// As [`decode`], or the number is of no format of LwM2M.
+pub fn decode_numbered(number: Option<u16>, base: &Path, payload: &[u8], types: Types<'_>) -> Result<Vec<Datum>, ContentError> {
+    let printable = || std::str::from_utf8(payload).is_ok_and(|text| !text.chars().any(char::is_control));
+    let format = match (number, base.level()) {
+        (Some(number), _) => Format::from_number(number).ok_or_else(|| ContentError::unknown_format(number))?,
+        (None, Level::Root) => Format::SenmlCbor,
+        (None, Level::Object | Level::Instance) => Format::Tlv,
+        (None, Level::Resource | Level::ResourceInstance) if printable() => Format::Text,
+        (None, Level::Resource | Level::ResourceInstance) => Format::Opaque,
+    };
+    decode(format, base, payload, types)
+}
+
 /// The payload that writes values at `base`, all of them there or below.
 ///
 /// # Errors

@@ -3,6 +3,7 @@
 use super::super::content::{Datum, Format, Value};
 use super::super::path::Path;
 use super::is_value;
+use crate::model::Registration;
 
 /// Version and formats of a device.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,6 +22,13 @@ impl Default for Offer {
 }
 
 impl Offer {
+    /// Of a device that registered.
+    #[must_use]
+    pub fn of(registration: &Registration) -> Self {
+        let formats = registration.formats.iter().filter_map(|number| Format::from_number(*number)).collect();
+        Self { formats, ..Self::parse(&registration.version, None) }
+    }
+
     /// From what a Register says: `lwm2m=1.1` (also `1.0.0`) and `ct="60 110 112 11542"`. What is not understood is left out.
     #[must_use]
     pub fn parse(version: &str, formats: Option<&str>) -> Self {

@@ -3,9 +3,8 @@
 use crate::coap::Code;
 
 use super::super::ask::Reply;
-use super::super::content::{ContentError, Datum, Format, Link, Types, decode, links};
-use super::super::path::Path;
-use super::{Operation, is_value};
+use super::super::content::{ContentError, Datum, Format, Link, Types, decode_numbered, links};
+use super::Operation;
 
 /// What came of an operation.
 #[derive(Debug, Clone, PartialEq)]
@@ -64,28 +63,12 @@ impl Operation {
         if reply.payload.is_empty() {
             return Ok(Vec::new());
         }
-        let path = self.path();
-        let format = match (reply.content_format, self) {
-            (Some(number), _) => known(number)?,
-            (None, Self::Read { format: Some(format), .. } | Self::Observe { format: Some(format), .. }) => *format,
-            (None, _) => unsaid(&path, &reply.payload),
+        // A device that does not say what it answers answers what was wanted.
+        let wanted = match self {
+            Self::Read { format, .. } | Self::Observe { format, .. } => format.map(Format::number),
+            _ => None,
         };
-        decode(format, &path, &reply.payload, types)
-    }
-}
-
-/// The format of a number.
-pub(in crate::lwm2m) fn known(number: u16) -> Result<Format, ContentError> {
-    Format::from_number(number).ok_or_else(|| ContentError::unknown_format(number))
-}
-
-/// The format of a payload that does not say it.
-fn unsaid(path: &Path, payload: &[u8]) -> Format {
-    match (path.object(), is_value(path), std::str::from_utf8(payload)) {
-        (None, ..) => Format::SenmlCbor,
-        (Some(_), false, _) => Format::Tlv,
-        (Some(_), true, Ok(text)) if !text.chars().any(char::is_control) => Format::Text,
-        (Some(_), true, _) => Format::Opaque,
+        decode_numbered(reply.content_format.or(wanted), &self.path(), &reply.payload, types)
     }
 }
 
