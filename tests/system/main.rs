@@ -7,6 +7,7 @@ mod commands;
 mod contents;
 mod faq;
 mod lifecycle;
+mod presence;
 mod push;
 mod registration;
 mod restart;

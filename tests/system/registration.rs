@@ -49,11 +49,24 @@ async fn register_update_deregister() {
     let again = meter.request(RequestType::Delete, &path);
     assert_eq!(meter.exchange(&again).await.header.get_code(), "4.04");
 
-    let kinds = eventually("three events in order", || async {
-        let kinds: Vec<_> = sink.events().iter().filter_map(|event| event["kind"].as_str().map(str::to_owned)).collect();
-        (kinds.len() == 3).then_some(kinds)
+    let told = eventually("three events in order, each with a change of state", || async {
+        let events = sink.events();
+        let told = events.iter().map(|event| match event["kind"].as_str() {
+            Some("device-state") => format!("{} -> {}", event["data"]["from"], event["data"]["to"]).replace('"', ""),
+            kind => kind.unwrap_or_default().to_owned(),
+        });
+        let told: Vec<_> = told.collect();
+        (told.len() == 6).then_some(told)
     });
-    assert_eq!(kinds.await, ["device-registered", "device-updated", "device-deregistered"]);
+    let expected = [
+        "device-registered",
+        "registered -> activated",
+        "device-updated",
+        "activated -> online",
+        "device-deregistered",
+        "online -> offline",
+    ];
+    assert_eq!(told.await, expected);
     gateway.stop().await;
 }
 

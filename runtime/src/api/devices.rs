@@ -1,6 +1,7 @@
 //! `/api/v1/devices`: who is let in. Checks names against the product's format; knows nothing of how devices speak.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
@@ -10,14 +11,20 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::extract::{JsonBody, Limit, Listing, PathOf, QueryOf};
+use super::presence::{FlowView, PresenceView};
 use super::problem::{Code, Problem, member};
 use super::{Api, Shared};
-use crate::model::{Device, DeviceId, Endpoint, EndpointFormat, PowerMode, ProductId, Registration, Timestamp};
+use crate::model::{Device, DeviceId, Endpoint, EndpointFormat, PowerMode, ProductId, Registration};
+use crate::presence::DeviceState;
 use crate::profile::Mistake;
-use crate::store::{Expect, Store, StoreError, Write};
+use crate::store::{Expect, StoreError, Write};
 
 /// Most bytes of a device's name.
 const NAME_BYTES: usize = 256;
+/// Longest registration timeout (REFERENCE C.6).
+const LONGEST_TIMEOUT_S: u32 = 2_147_483_647;
+/// Devices that one listing by state looks at.
+const LOOKED_AT: usize = 20_000;
 /// Most attributes of a device.
 const ATTRIBUTES: usize = 32;
 /// Most bytes of an attribute's name.
@@ -38,33 +45,27 @@ pub(super) struct DeviceView {
     product_id: ProductId,
     #[serde(skip_serializing_if = "Option::is_none")]
     name: Option<String>,
-    /// Overrides the product's power mode.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    power_mode: Option<PowerMode>,
     /// What a codec may ask for by name.
     attributes: BTreeMap<String, String>,
+    /// Removed when it did not register within so many seconds after it was created; 0 = never.
+    registration_timeout_s: u32,
     #[schema(format = DateTime)]
     created: String,
-    /// Whether a registration lives.
-    registered: bool,
-    /// When it last spoke.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(format = DateTime)]
-    last_seen: Option<String>,
+    #[serde(flatten)]
+    presence: PresenceView,
 }
 
 impl DeviceView {
-    fn new(device: Device, registered: bool, last_seen: Option<Timestamp>) -> Self {
+    fn new(device: Device, presence: PresenceView) -> Self {
         Self {
             id: device.id,
             endpoint: device.endpoint,
             product_id: device.product,
             name: device.name,
-            power_mode: device.power_mode,
             attributes: device.attributes,
+            registration_timeout_s: device.registration_timeout_s,
             created: device.created.to_string(),
-            registered,
-            last_seen: last_seen.map(|time| time.to_string()),
+            presence,
         }
     }
 }
@@ -78,6 +79,11 @@ pub(super) struct DeviceDetail {
     /// Absent while the device is not registered.
     #[serde(skip_serializing_if = "Option::is_none")]
     registration: Option<RegistrationView>,
+    /// Until when a device that sleeps listens, by what was learned of it; absent while it sleeps.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(format = DateTime)]
+    awake_until: Option<String>,
+    flow: FlowView,
     /// Commands that are PENDING, SENT or DELIVERED.
     open_commands: usize,
 }
@@ -141,6 +147,10 @@ pub(super) struct DeviceRequest {
     /// At most 32, with names of at most 64 and values of at most 1,024 bytes.
     #[serde(default)]
     attributes: BTreeMap<String, String>,
+    /// Remove it when it did not register within so many seconds, at most 2147483647; 0 = never. Otherwise as
+    /// `devices.registration_timeout_s` says.
+    #[serde(default)]
+    registration_timeout_s: Option<u32>,
 }
 
 impl DeviceRequest {
@@ -173,6 +183,10 @@ impl DeviceRequest {
                 mistakes.push(member(&pointer, "E4414", reason, "shorten it"));
             }
         }
+        if self.registration_timeout_s.is_some_and(|seconds| seconds > LONGEST_TIMEOUT_S) {
+            let reason = format!("the timeout is more than {LONGEST_TIMEOUT_S} seconds");
+            mistakes.push(member("/registrationTimeoutS", "E4420", reason, "shorten it, or write 0 for never"));
+        }
         match endpoint {
             Ok(endpoint) if mistakes.is_empty() => Ok(endpoint),
             _ => Err(mistakes),
@@ -188,6 +202,8 @@ pub(super) struct DeviceQuery {
     /// Those of one product.
     #[param(value_type = Option<u32>)]
     product_id: Option<ProductId>,
+    /// Those in this state. A page may have fewer devices than its limit, or none, while there is a next one.
+    state: Option<DeviceState>,
     /// Those with a greater id.
     #[param(value_type = Option<u64>)]
     after: Option<DeviceId>,
@@ -203,18 +219,35 @@ pub(super) async fn list_devices(
     State(api): Shared,
     QueryOf(query): QueryOf<DeviceQuery>,
 ) -> Result<Json<Listing<DeviceView>>, Problem> {
+    let (catalog, now) = (Arc::clone(&api.parts.catalog), api.now());
     let page = api.read(move |store| {
-        let page = store.devices(query.product_id, query.after, query.limit.0)?;
-        let views = page.items.into_iter().map(|device| view(store, device)).collect::<Result<Vec<_>, _>>()?;
-        Ok(Listing::new(views, page.next))
+        let view = |device: Device| -> Result<DeviceView, StoreError> {
+            let presence = PresenceView::new(store, &catalog, &device, None, now)?;
+            Ok(DeviceView::new(device, presence))
+        };
+        let Some(state) = query.state else {
+            let page = store.devices(query.product_id, query.after, query.limit.0)?;
+            let views = page.items.into_iter().map(view).collect::<Result<Vec<_>, _>>()?;
+            return Ok(Listing::new(views, page.next));
+        };
+        let (mut views, mut after, mut looked) = (Vec::new(), query.after, 0);
+        loop {
+            let page = store.devices(query.product_id, after, query.limit.0)?;
+            for device in page.items {
+                (after, looked) = (Some(device.id), looked + 1);
+                if store.presence(&device)?.state == state {
+                    views.push(view(device)?);
+                }
+                if views.len() == query.limit.0 {
+                    return Ok(Listing::new(views, after));
+                }
+            }
+            if page.next.is_none() || looked >= LOOKED_AT {
+                return Ok(Listing::new(views, page.next));
+            }
+        }
     });
     Ok(Json(page.await?))
-}
-
-fn view(store: &Store, device: Device) -> Result<DeviceView, StoreError> {
-    let registered = store.registration(device.id)?.is_some();
-    let last_seen = store.last_seen(device.id);
-    Ok(DeviceView::new(device, registered, last_seen))
 }
 
 /// Let a device in.
@@ -232,23 +265,32 @@ pub(super) async fn create_device(State(api): Shared, JsonBody(request): JsonBod
         name: request.name,
         power_mode: request.power_mode,
         attributes: request.attributes,
-        registration_timeout_s: 0,
+        registration_timeout_s: request.registration_timeout_s.unwrap_or(api.parts.registration_timeout_s),
         created: api.now(),
     };
     api.commit(vec![Write::PutDevice(device.clone(), Expect::Absent)]).await?;
+    api.parts.router.added(&device);
     let location = format!("/api/v1/devices/{}", device.id);
-    Ok((StatusCode::CREATED, [(header::LOCATION, location)], Json(DeviceView::new(device, false, None))).into_response())
+    let presence = PresenceView::new(&api.parts.store, &api.parts.catalog, &device, None, api.now())?;
+    Ok((StatusCode::CREATED, [(header::LOCATION, location)], Json(DeviceView::new(device, presence))).into_response())
 }
 
 /// Show a device with its registration and its number of open commands.
 #[utoipa::path(get, path = "/api/v1/devices/{id}", tag = "devices", params(("id" = u64, Path)),
     responses((status = 200, body = DeviceDetail), (status = 404, description = "No such device")))]
 pub(super) async fn show_device(State(api): Shared, PathOf(id): PathOf<DeviceId>) -> Result<Json<DeviceDetail>, Problem> {
+    let lane = api.parts.router.view(id).await;
+    let (catalog, limit, now) = (Arc::clone(&api.parts.catalog), api.parts.router.device_limit(), api.now());
     let found = api.read(move |store| {
         let Some(stored) = store.device(id)? else { return Ok(None) };
-        let registration = store.registration(id)?.map(RegistrationView::from);
-        let device = DeviceView::new(stored.doc, registration.is_some(), store.last_seen(id));
-        Ok(Some(DeviceDetail { device, registration, open_commands: store.open_commands(id)?.len() }))
+        let presence = PresenceView::new(store, &catalog, &stored.doc, lane, now)?;
+        Ok(Some(DeviceDetail {
+            device: DeviceView::new(stored.doc, presence),
+            registration: store.registration(id)?.map(RegistrationView::from),
+            awake_until: lane.filter(|lane| lane.awake_until > now).map(|lane| lane.awake_until.to_string()),
+            flow: FlowView::new(lane, limit),
+            open_commands: store.open_commands(id)?.len(),
+        }))
     });
     found.await?.map(Json).ok_or_else(|| no_device(id))
 }

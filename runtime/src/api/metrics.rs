@@ -52,6 +52,8 @@ struct Counts<'a> {
     pushes: &'a Totals,
     coap: lwm2m::Counters,
     codecs: CodecCounts,
+    /// Messages turned away: for their device, for their application.
+    throttled: (u64, u64),
 }
 
 /// Counters and gauges in the Prometheus text format.
@@ -63,7 +65,8 @@ pub(super) async fn scrape(State(api): Shared) -> Response {
     let pushes = api.parts.pusher.totals();
     let coap = api.parts.router.coap_counts();
     let (requests, streams) = (api.requests.rows(), api.streams.open());
-    let counts = Counts { events: &events, requests, streams, pushes: &pushes, coap, codecs: CodecCounts::take(&api) };
+    let (codecs, throttled) = (CodecCounts::take(&api), api.parts.router.throttled());
+    let counts = Counts { events: &events, requests, streams, pushes: &pushes, coap, codecs, throttled };
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text(&snapshot, &counts)).into_response()
 }
 
@@ -101,6 +104,10 @@ fn text(snapshot: &Snapshot, counts: &Counts<'_>) -> String {
     }
     page.family("codecgate_coap_retransmissions_total", "counter", "Downlinks and Observes sent again.");
     page.row(&[], counts.coap.retransmissions);
+
+    page.family("codecgate_flow_throttled_total", "counter", "Messages that flow control turned away, by whose limit it was.");
+    page.row(&[("scope", "device")], counts.throttled.0);
+    page.row(&[("scope", "application")], counts.throttled.1);
 
     page.family("codecgate_events_total", "counter", "Events appended to the log, by kind.");
     for (kind, count) in counts.events {
@@ -241,12 +248,14 @@ mod tests {
             pushes: &pushes,
             coap: Default::default(),
             codecs: CodecCounts::default(),
+            throttled: (7, 0),
         };
         let text = text(&snapshot, &counts);
         for line in [
             "# TYPE codecgate_uplinks_total counter",
             "codecgate_uplinks_total{outcome=\"dead-letter\"} 1",
             "codecgate_events_total{kind=\"report\"} 2",
+            "codecgate_flow_throttled_total{scope=\"device\"} 7",
             "codecgate_store_disk_bytes 4096",
             "codecgate_codec_versions{state=\"draining\"} 1",
             "codecgate_codec_switches_total{how=\"rollback\"} 1",

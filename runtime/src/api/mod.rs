@@ -15,6 +15,7 @@ mod health;
 mod keys;
 mod metrics;
 mod openapi;
+mod presence;
 mod problem;
 mod products;
 mod receiver;
@@ -73,6 +74,8 @@ pub struct ApiState {
     pub redecoder: Arc<Redecoder>,
     /// Who may ask.
     pub keys: Arc<ApiKeys>,
+    /// Of devices whose creation names none, seconds; 0 = never removed.
+    pub registration_timeout_s: u32,
     /// The wall clock.
     pub clock: fn() -> Timestamp,
     /// Who may read `/metrics`.
@@ -142,7 +145,10 @@ pub fn router(state: ApiState) -> axum::Router {
 
     let documents = axum::Router::new()
         .route("/api/v1/products", get(products::list_products).post(products::create_product))
-        .route("/api/v1/products/{id}", get(products::show_product).delete(products::delete_product))
+        .route(
+            "/api/v1/products/{id}",
+            get(products::show_product).patch(products::change_product).delete(products::delete_product),
+        )
         .route("/api/v1/products/{id}/events", get(uplinks::list_product_events))
         .route("/api/v1/products/{id}/codec", put(codecs::install_codec).get(codecs::show_codec))
         .route("/api/v1/products/{id}/codec/rollback", post(codecs::roll_back))

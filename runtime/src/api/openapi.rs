@@ -13,6 +13,7 @@ use utoipa::{Modify, OpenApi, PartialSchema, ToSchema};
 use super::problem::{Code, ProblemBody};
 use super::{codecs, commands, devices, events, health, metrics, products, redecode, subscriptions, trials, uplinks};
 use crate::model::{CommandState, EndpointFormat, EventKind, PowerMode, VersionState};
+use crate::presence::{DeviceState, ModeFrom};
 use crate::profile::{Change, ChangeKind, Compatibility, Mistake, Severity};
 use crate::webhook::Activity;
 
@@ -32,6 +33,7 @@ pub fn document() -> String {
         products::list_products,
         products::create_product,
         products::show_product,
+        products::change_product,
         products::delete_product,
         codecs::install_codec,
         codecs::deliver_package,
@@ -100,7 +102,7 @@ impl Modify for KeyAndCodes {
         let key = SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer));
         document.components.get_or_insert_default().add_security_scheme("key", key);
         for (path, item) in &mut document.paths.paths {
-            let operations = [&mut item.get, &mut item.post, &mut item.put, &mut item.delete];
+            let operations = [&mut item.get, &mut item.post, &mut item.put, &mut item.patch, &mut item.delete];
             for operation in operations.into_iter().flatten() {
                 explain_answers(&mut operation.responses.responses, path.starts_with("/api/"));
             }
@@ -169,6 +171,20 @@ impl PartialSchema for PowerMode {
     }
 }
 impl ToSchema for PowerMode {}
+
+impl PartialSchema for DeviceState {
+    fn schema() -> RefOr<Schema> {
+        one_of(DeviceState::ALL.map(DeviceState::as_str), "Where a device stands")
+    }
+}
+impl ToSchema for DeviceState {}
+
+impl PartialSchema for ModeFrom {
+    fn schema() -> RefOr<Schema> {
+        one_of(["product", "device", "binding"], "Who decided a power mode: product, device, or the binding of its registration")
+    }
+}
+impl ToSchema for ModeFrom {}
 
 impl PartialSchema for EventKind {
     fn schema() -> RefOr<Schema> {
@@ -316,6 +332,8 @@ mod tests {
         }
         check(&[EndpointFormat::Imei, EndpointFormat::UrnImei, EndpointFormat::UrnImeiImsi, EndpointFormat::Any]);
         check(&[PowerMode::Psm, PowerMode::Edrx, PowerMode::Drx]);
+        check(&DeviceState::ALL);
+        check(&[ModeFrom::Product, ModeFrom::Device, ModeFrom::Binding]);
         check(&EventKind::ALL);
         check(&CommandState::ALL);
         check(&VersionState::ALL);

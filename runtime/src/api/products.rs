@@ -12,13 +12,14 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::codecs::{self, VersionView};
 use super::extract::{
-    BINARY_BYTES, JSON_BYTES, Limit, Listing, PathOf, QueryOf, is_json, media_type, read_body, wrong_media_type,
+    BINARY_BYTES, JSON_BYTES, JsonBody, Limit, Listing, PathOf, QueryOf, is_json, media_type, read_body, wrong_media_type,
 };
 use super::openapi::Binary;
+use super::presence::{HabitsRequest, HabitsView};
 use super::problem::{Code, Problem};
 use super::{Shared, off_reactor};
 use crate::catalog::NewProduct;
-use crate::model::{EndpointFormat, PowerMode, Product, ProductId, VersionNumber};
+use crate::model::{EndpointFormat, Habits, PowerMode, Product, ProductId, VersionNumber};
 use crate::profile::{Imported, Mistake, Profile, Strictness, import_huawei};
 use crate::store::StoreError;
 
@@ -37,6 +38,7 @@ pub(super) struct ProductView {
     device_type: String,
     endpoint_format: EndpointFormat,
     power_mode: PowerMode,
+    habits: HabitsView,
     /// Digest of the active codec; null = payloads are passed on as they come.
     codec: Option<String>,
     /// Number of the active codec version; null = payloads are passed on as they come.
@@ -55,6 +57,7 @@ impl From<Product> for ProductView {
             device_type: product.device_type,
             endpoint_format: product.endpoint_format,
             power_mode: product.power_mode,
+            habits: product.habits.into(),
             codec: product.codec,
             codec_version: product.versions.active,
             created: product.created.to_string(),
@@ -98,6 +101,18 @@ pub(super) struct ProductRequest {
     endpoint_format: EndpointFormat,
     #[serde(default)]
     power_mode: PowerMode,
+    #[serde(default)]
+    habits: HabitsRequest,
+}
+
+/// Settings of a product to change; what is not named stays as it is.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct ProductChange {
+    #[serde(default)]
+    power_mode: Option<PowerMode>,
+    #[serde(default)]
+    habits: HabitsRequest,
 }
 
 /// The settings of a product that is created from a vendor's package.
@@ -172,10 +187,11 @@ async fn product_of_json(request: Request) -> Result<(NewProduct, Vec<Mistake>),
         return Err(Problem::new(Code::BadQuery, "a product from JSON takes no query parameters").hint("put them into the body"));
     }
     let body = read_body(request, JSON_BYTES).await?;
-    let ProductRequest { profile, endpoint_format, power_mode } = serde_json::from_slice(&body)?;
+    let ProductRequest { profile, endpoint_format, power_mode, habits } = serde_json::from_slice(&body)?;
+    let habits = habits.over(Habits::default()).map_err(Problem::members)?;
     let profile = off_reactor(move || Profile::parse("profile", profile.get())).await?.map_err(refused_profile)?;
     let warnings = profile.warnings().to_vec();
-    Ok((NewProduct { profile, endpoint_format, power_mode, habits: Default::default() }, warnings))
+    Ok((NewProduct { profile, endpoint_format, power_mode, habits }, warnings))
 }
 
 async fn product_of_package(request: Request) -> Result<(NewProduct, Vec<Mistake>), Problem> {
@@ -208,6 +224,26 @@ pub(super) async fn show_product(State(api): Shared, PathOf(id): PathOf<ProductI
         .map_err(|error| StoreError::Corrupt { what: "profile", why: error.to_string() })?;
     let codecs = versions.into_iter().map(|version| VersionView::new(version, &product.versions)).collect();
     Ok(Json(ProductDetail { product: product.into(), device_count, codecs, profile }))
+}
+
+/// Change settings of a product. Devices are judged by the new ones at once; commands that wait go by the new power mode.
+#[utoipa::path(patch, path = "/api/v1/products/{id}", tag = "products", params(("id" = u32, Path)), request_body = ProductChange,
+    responses((status = 200, body = ProductView), (status = 404, description = "No such product"),
+        (status = 422, description = "Members cannot be taken")))]
+pub(super) async fn change_product(
+    State(api): Shared,
+    PathOf(id): PathOf<ProductId>,
+    JsonBody(change): JsonBody<ProductChange>,
+) -> Result<Json<ProductView>, Problem> {
+    let edit = move |product: &mut Product| {
+        product.habits = change.habits.over(product.habits)?;
+        product.power_mode = change.power_mode.unwrap_or(product.power_mode);
+        Ok(())
+    };
+    let product = api.parts.catalog.configure(id, edit).await?.map_err(Problem::members)?;
+    let router = api.parts.router.clone();
+    off_reactor(move || router.learn_silent(Some(id))).await??;
+    Ok(Json(product.into()))
 }
 
 /// Delete a product that has no devices.

@@ -13,6 +13,7 @@ use super::*;
 use crate::admission::{Bench, Policy};
 use crate::catalog::{Rules, ShadowRuns};
 use crate::codec::{Host, Limits};
+use crate::config::Config;
 use crate::lwm2m::Names;
 use crate::model::{
     DeviceId, EndpointFormat, EventKind, NewEvent, PowerMode, Product, ProductId, ProductKey, Registration, Secret,
@@ -46,8 +47,8 @@ impl Fixture {
         let rules = Rules { keep: 5, breaker: Default::default(), shadow: ShadowRuns::Off };
         let bench = Bench { host: Arc::clone(&host), policy: Policy::default() };
         let catalog = Catalog::open(store.clone(), bench, rules).unwrap();
-        let config =
-            ShardsConfig { count: 1, queue: 64, names: Names::new([1; 32]), seed: [1; 32], awake_ms: 1_000, span_ms: 1_000 };
+        let flow = Config::default().flow_limits();
+        let config = ShardsConfig { count: 1, queue: 64, names: Names::new([1; 32]), seed: [1; 32], flow, span_ms: 1_000 };
         let (shadow, _ends_with_the_process) = Shadow::start(store.clone(), Arc::clone(&catalog), Limits::default()).unwrap();
         let parts = (store.clone(), Arc::clone(&catalog));
         let (shards, devices) = Shards::start(&config, parts, &host, &shadow, &Answers::default()).unwrap();
@@ -61,6 +62,7 @@ impl Fixture {
             router: devices,
             pusher: Arc::new(Pusher::start(store.clone(), PushConfig::new(clock)).unwrap()),
             keys: Arc::new(ApiKeys::new([&Secret::new(KEY)]).unwrap()),
+            registration_timeout_s: 0,
             clock,
             metrics: MetricsAccess::Keyed,
             stopping,

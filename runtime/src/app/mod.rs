@@ -37,8 +37,8 @@ use crate::webhook::Pusher;
 
 /// Jobs that may wait for one shard; more is silence, and the devices send again.
 const SHARD_QUEUE: usize = 8_192;
-/// How long a sleeping device listens after it spoke (REFERENCE C.3: a module without early release stays connected about 20 s).
-const AWAKE_MS: u64 = 20_000;
+/// So much later than the transport a shard gives a downlink up.
+const GRACE_MS: u64 = 20_000;
 
 /// A running gateway.
 pub struct Gateway {
@@ -106,8 +106,8 @@ impl Gateway {
             queue: SHARD_QUEUE,
             names: names.clone(),
             seed: seed()?,
-            awake_ms: AWAKE_MS,
-            span_ms: span_ms(config) + AWAKE_MS,
+            flow: config.flow_limits(),
+            span_ms: span_ms(config) + GRACE_MS,
         };
         let (shadow, shadow_thread) = Shadow::start(store.clone(), Arc::clone(&catalog), config.limits())?;
         let parts = (store.clone(), Arc::clone(&catalog));
@@ -132,6 +132,7 @@ impl Gateway {
         let mut tasks = JoinSet::new();
         tasks::sweep(&mut tasks, &parts, &stopping);
         tasks::remember(&mut tasks, &parts.store, answers, stopping.clone());
+        tasks::silence(&mut tasks, &parts.router, stopping.clone());
         if let Some(policy) = config.rollback_policy() {
             tasks::judge(&mut tasks, &parts.catalog, policy, stopping.clone());
         }
@@ -152,6 +153,7 @@ impl Gateway {
             shadow,
             redecoder,
             keys: Arc::new(ApiKeys::new(&keys)?),
+            registration_timeout_s: config.devices.registration_timeout_s,
             clock: clock::wall,
             metrics: if config.http.metrics_open { MetricsAccess::Open } else { MetricsAccess::Keyed },
             stopping: stopping.clone(),

@@ -13,12 +13,15 @@ use crate::breaker::Policy;
 use crate::catalog::Catalog;
 use crate::clock;
 use crate::lwm2m::Answer;
+use crate::shard::Router;
 use crate::store::Store;
 use crate::transport::Answers;
 use crate::watch::{LOOK, Watch};
 
 /// How often open commands are looked at without a hint: the precision of EXPIRED.
 const COMMAND_SWEEP: Duration = Duration::from_secs(2);
+/// How often the shards are told whose silence has become too long: the precision of device states.
+const SILENCE_SWEEP: Duration = Duration::from_secs(1);
 /// How often new codec versions are judged.
 const TRIAL_SWEEP: Duration = Duration::from_millis(250);
 /// Registrations that are read and told in one go.
@@ -103,6 +106,27 @@ pub(super) fn remember(tasks: &mut JoinSet<&'static str>, store: &Store, answers
         }
         let _owner_gone = stopping.wait_for(|stop| *stop).await;
         "the registrations"
+    });
+}
+
+/// Reads when to look at silent devices, beside the traffic, and has them looked at when it is time.
+pub(super) fn silence(tasks: &mut JoinSet<&'static str>, router: &Router, stopping: watch::Receiver<bool>) {
+    let router = router.clone();
+    tasks.spawn(async move {
+        let learned = {
+            let router = router.clone();
+            tokio::task::spawn_blocking(move || router.learn_silent(None)).await
+        };
+        if !matches!(learned, Ok(Ok(()))) {
+            tracing::error!(?learned, "devices cannot be read");
+            return "the silence sweep";
+        }
+        every(SILENCE_SWEEP, stopping, || {
+            let router = router.clone();
+            move || router.look_at_silent(clock::wall())
+        })
+        .await;
+        "the silence sweep"
     });
 }
 

@@ -6,6 +6,7 @@
 //! ```text
 //! push.rs     bytes -> admitted -> a new version, a candidate or put to work at once
 //! switch.rs   activate, roll back: one transaction with its event, then the swap; prunes what is kept no longer
+//! settings.rs what changes without a switch
 //! edition.rs  a version becomes what the flows use: profile, codec, plan
 //! shelf.rs    files of versions, removed when none needs them and none is on its way
 //! pulse.rs    how a version's calls end, whether it is left alone; sites.rs where it trapped
@@ -18,6 +19,7 @@ mod census;
 mod edition;
 mod pulse;
 mod push;
+mod settings;
 mod shelf;
 mod sites;
 mod switch;

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use super::reader::{Document, Mistake, Section};
-use super::{Coap, Codec, Config, Downlink, Http, Log, Store, Webhook};
+use super::{Coap, Codec, Config, Devices, Downlink, Http, Log, Store, Webhook};
 use crate::codec::Isolation;
 use crate::model::Secret;
 use crate::package::{PublicKey, Root, Trust};
@@ -35,6 +35,7 @@ fn root(top: &Section<'_>) -> Config {
         http: http(&top.section("http"), default.http),
         store: store(&top.section("store"), &default.store),
         codec: codec(&top.section("codec"), default.codec),
+        devices: devices(&top.section("devices"), &default.devices),
         downlink: downlink(&top.section("downlink"), &default.downlink),
         webhook: webhook(&top.section("webhook"), &default.webhook),
         log: log(&top.section("log"), default.log),
@@ -107,6 +108,20 @@ fn trust(section: &Section<'_>) -> Option<Trust> {
     let allowed = "a list of texts, each a name, a space and a public key as `codecgate plugin keygen` writes it (ed25519:...)";
     let roots = section.secrets("trust", allowed, |text| root(text).is_some())?;
     Some(Trust { roots: roots.iter().filter_map(|text| root(text)).collect() })
+}
+
+fn devices(section: &Section<'_>, default: &Devices) -> Devices {
+    let timeout = 0..=Config::MAX_REGISTRATION_TIMEOUT_S;
+    Devices {
+        registration_timeout_s: section.count("registration_timeout_s", timeout, default.registration_timeout_s),
+        messages: section.count("messages", 0..=1_000_000_000, default.messages),
+        message_window: section.seconds("message_window_s", 1.0..=86_400.0, default.message_window),
+        application_messages_per_s: section.count(
+            "application_messages_per_s",
+            0..=10_000_000,
+            default.application_messages_per_s,
+        ),
+    }
 }
 
 fn downlink(section: &Section<'_>, default: &Downlink) -> Downlink {

@@ -14,6 +14,8 @@ use crate::codec::{Isolation, Limits};
 use crate::lwm2m::ServerConfig;
 use crate::model::{Secret, Timestamp};
 use crate::package::Trust;
+use crate::presence::Limit;
+use crate::shard::FlowLimits;
 use crate::store::{Durability, StoreConfig};
 use crate::telemetry::LogFormat;
 use crate::webhook::PushConfig;
@@ -40,6 +42,8 @@ pub struct Config {
     pub store: Store,
     /// `[codec]`
     pub codec: Codec,
+    /// `[devices]`
+    pub devices: Devices,
     /// `[downlink]`
     pub downlink: Downlink,
     /// `[webhook]`
@@ -124,6 +128,19 @@ pub struct Codec {
     pub watch_dir: Option<PathBuf>,
     /// Whether a package in that folder makes its product when there is none.
     pub watch_create: bool,
+}
+
+/// What devices may do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Devices {
+    /// Seconds after which a device that never registered is removed, where its creation does not say; 0 = never.
+    pub registration_timeout_s: u32,
+    /// Most messages of one device in `message_window`; 0 = no limit.
+    pub messages: u32,
+    /// `message_window_s`
+    pub message_window: Duration,
+    /// Most messages of all devices of one product in a second; 0 = no limit.
+    pub application_messages_per_s: u32,
 }
 
 /// Retransmission of what is sent to devices (RFC 7252 4.2, with the platforms' longer times).
@@ -225,6 +242,12 @@ impl Default for Config {
                 watch_dir: None,
                 watch_create: false,
             },
+            devices: Devices {
+                registration_timeout_s: 0,
+                messages: 1_200,
+                message_window: Duration::from_secs(1_200),
+                application_messages_per_s: 0,
+            },
             downlink: Downlink { ack_timeout: Duration::from_secs(10), ack_random_factor: 1.5, max_retransmit: 3 },
             webhook: Webhook {
                 in_flight: 64,
@@ -241,6 +264,8 @@ impl Default for Config {
 }
 
 impl Config {
+    /// Longest registration timeout, seconds (REFERENCE C.6).
+    pub const MAX_REGISTRATION_TIMEOUT_S: u32 = 2_147_483_647;
     /// Shortest API key, characters.
     pub const MIN_KEY_CHARS: usize = 16;
     /// More worker threads than this only when the operator asks for them.
@@ -335,6 +360,15 @@ impl Config {
             downlinks_per_device: Self::DOWNLINKS_PER_DEVICE,
             ..ServerConfig::default()
         }
+    }
+
+    /// For [`crate::shard::ShardsConfig`].
+    #[must_use]
+    pub fn flow_limits(&self) -> FlowLimits {
+        let devices = &self.devices;
+        let window_ms = u64::try_from(devices.message_window.as_millis()).unwrap_or(u64::MAX);
+        let device = Limit { messages: devices.messages, window_ms };
+        FlowLimits { device, application_per_s: devices.application_messages_per_s }
     }
 
     /// For [`crate::webhook::Pusher::start`].

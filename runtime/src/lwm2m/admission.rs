@@ -23,6 +23,14 @@ impl Server {
             }
             Answer::Accept { ticket } => self.accept(now, ticket),
             Answer::Refuse { ticket, code } => self.refuse(ticket, code),
+            Answer::Later { ticket, max_age_s } => {
+                if let Some(pending) = self.close(ticket) {
+                    self.dedup.forget(&pending.key);
+                    let mut reply = self.reply(&pending.arrival, Code::TOO_MANY);
+                    reply.max_age = Some(max_age_s);
+                    self.transmit(pending.arrival.peer, reply.to_bytes());
+                }
+            }
             Answer::Forget { ticket } => {
                 if let Some(pending) = self.close(ticket) {
                     self.dedup.forget(&pending.key);

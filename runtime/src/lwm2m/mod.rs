@@ -266,6 +266,13 @@ pub enum Answer {
         /// class * 100 + detail, such as 403
         code: u16,
     },
+    /// The device says too much: 4.29 with the time after which it may come again (RFC 8516). Not for uplinks.
+    Later {
+        /// ticket
+        ticket: Ticket,
+        /// seconds
+        max_age_s: u32,
+    },
     /// Could not be queued: silence, forget that it came; the device's retransmission brings it again.
     Forget {
         /// ticket

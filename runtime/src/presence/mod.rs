@@ -4,6 +4,7 @@
 //! and when it is stored is decided where it is found (`shard`).
 
 mod meter;
+mod power;
 mod rhythm;
 mod state;
 
@@ -12,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use crate::model::{Device, DeviceId, Timestamp};
 
 pub use meter::{Admission, Limit, Meter, count_in_second};
+pub use power::{ModeFrom, effective_mode, is_queue_mode};
 pub use rhythm::{Expected, Rhythm, Sign};
 pub use state::{Change, DeviceState, Happening, Limits, Reason, next_look, transition};
 

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use super::flow::Flow;
+use super::silence::Silence;
 use super::worker::Mailbox;
 use super::{Counters, Lane};
 use crate::catalog::{ActiveProduct, Catalog, Site};
@@ -11,7 +13,8 @@ use crate::codec::Instances;
 use crate::command::{Happening, transition};
 use crate::downlink::{self, Encoded, Step};
 use crate::lwm2m::{Answer, Ask, Came, DownlinkId, Names, Occurrence, RegisterRequest, Reply, Ticket, UplinkMessage};
-use crate::model::{Command, CommandId, Device, DeviceId, Registration, Timestamp};
+use crate::model::{Command, CommandId, Device, DeviceId, EventKind, Registration, Timestamp};
+use crate::presence::{self, Sign};
 use crate::shadow::{Sample, Shadow};
 use crate::store::{Commit, Done, Expect, Store, StoreError, Submission, Versioned, Write};
 use crate::transport::Answers;
@@ -24,7 +27,8 @@ const UNTRACKED: DownlinkId = DownlinkId(0);
 
 /// Everything a shard works with but the lanes.
 pub(super) struct Hands {
-    pub(super) awake_ms: u64,
+    pub(super) flow: Arc<Flow>,
+    pub(super) silence: Arc<Silence>,
     pub(super) span_ms: u64,
     pub(super) names: Names,
     pub(super) random: Random,
@@ -67,19 +71,24 @@ impl Hands {
     /// One occurrence of a device that is not waiting for a command's write.
     pub(super) fn occurrence(&mut self, lane: &mut Lane, occurrence: Occurrence) -> Result<(), StoreError> {
         let now = clock::wall();
+        if !self.lets_in(lane, &occurrence, now) {
+            return Ok(());
+        }
         match occurrence {
             Occurrence::Uplink(message) => self.uplink(lane, &message, now),
             Occurrence::Update { ticket, registration } => {
                 lane.joined(&registration);
-                lane.spoke(now, self.awake_ms, false);
-                let commit = uplink::updated(whose(lane), registration, now);
-                self.accept(ticket, commit, Answer::Accept { ticket });
+                let mut commit = uplink::updated(whose(lane), registration, now);
+                self.heard(lane, Sign::Registration, now, &mut commit);
+                lane.holds(false);
+                self.accept(lane, ticket, commit, Answer::Accept { ticket });
                 self.advance(lane)
             }
             Occurrence::Deregister { ticket, .. } => {
                 lane.left();
-                let commit = uplink::deregistered(whose(lane), now);
-                self.accept(ticket, commit, Answer::Accept { ticket });
+                let mut commit = uplink::deregistered(whose(lane), now);
+                self.gone(lane, presence::Happening::Left, now, &mut commit);
+                self.accept(lane, ticket, commit, Answer::Accept { ticket });
                 Ok(())
             }
             Occurrence::Resources(message, came) => self.resources(lane, &message, came, now),
@@ -92,7 +101,8 @@ impl Hands {
                     return Ok(());
                 }
                 lane.left();
-                let commit = uplink::offline(whose(lane), now);
+                let mut commit = uplink::offline(whose(lane), now);
+                self.gone(lane, presence::Happening::Lapsed, now, &mut commit);
                 let endpoint = lane.card.endpoint.clone();
                 let done: Done = Box::new(move |result| {
                     if let Err(error) = result {
@@ -104,7 +114,7 @@ impl Hands {
             }
             Occurrence::Answered { id, reply: Reply { code, .. }, .. } => {
                 // An answer shows that the device still listens.
-                lane.spoke(now, self.awake_ms, false);
+                lane.acknowledged(now, &self.habits(lane));
                 let happening =
                     if code.is_success() { Happening::Acknowledged } else { Happening::Refused { detail: format!("{code:#}") } };
                 self.outcome(lane, id, happening, now)
@@ -148,20 +158,29 @@ impl Hands {
     pub(super) fn register(&mut self, lane: &mut Lane, device: &Device, request: RegisterRequest) -> Result<(), StoreError> {
         let now = clock::wall();
         let ticket = request.ticket;
+        let occurrence = Occurrence::Register(request);
+        if !self.lets_in(lane, &occurrence, now) {
+            return Ok(());
+        }
+        let Occurrence::Register(request) = occurrence else { return Ok(()) };
         tracing::info!(endpoint = %device.endpoint, peer = %request.peer, lifetime = request.lifetime_s, "registered");
         let (names, random) = (&self.names, &mut self.random);
         let mut seal = |of| names.seal(device.id, of, u32::try_from(random.draw() >> 32).unwrap_or_default());
-        let (registration, commit) = uplink::registered(Whose::from(device), request, &[], &mut seal, now);
+        let (registration, mut commit) = uplink::registered(Whose::from(device), request, &[], &mut seal, now);
         lane.joined(&registration);
-        lane.spoke(now, self.awake_ms, false);
-        self.accept(ticket, commit, Answer::Register { ticket, registration });
+        self.heard(lane, Sign::Registration, now, &mut commit);
+        lane.holds(false);
+        self.accept(lane, ticket, commit, Answer::Register { ticket, registration });
         self.advance(lane)
     }
 
     /// Commits, then gives the answer; if the commit fails the device hears nothing and sends again.
-    fn accept(&mut self, ticket: Ticket, commit: Commit, answer: Answer) {
-        let answers = self.answers.clone();
+    fn accept(&mut self, lane: &Lane, ticket: Ticket, commit: Commit, answer: Answer) {
+        let (device, answers, mailbox) = (lane.device, self.answers.clone(), self.mailbox.clone());
         let done: Done = Box::new(move |result| {
+            if result.is_err() {
+                mailbox.unstored(device);
+            }
             answers.push(if result.is_ok() { answer } else { Answer::Forget { ticket } });
         });
         self.batch.push(Submission { commit, done });
@@ -175,6 +194,7 @@ impl Hands {
             return Ok(());
         };
         let (mut commit, mut moved, mut ends, mut acks) = (Commit::default(), Vec::new(), Vec::new(), Vec::new());
+        let mut has_more = false;
         for message in uplink::payloads(message).iter() {
             self.trace = self.trace.wrapping_add(1);
             let sender = Sender { device: lane.device, product: &product, card: &lane.card };
@@ -192,13 +212,16 @@ impl Hands {
                     add_move(&mut commit, lane, next, &command);
                 }
             }
-            lane.spoke(now, self.awake_ms, outcome.has_more);
+            has_more = outcome.has_more;
             ends.push(outcome.end);
             acks.extend(outcome.ack);
         }
         lane.moving |= !moved.is_empty();
+        let is_report = commit.events.iter().any(|event| !matches!(event.kind, EventKind::Response | EventKind::Command));
+        self.heard(lane, if is_report { Sign::Report } else { Sign::Answer }, now, &mut commit);
+        lane.holds(has_more);
         let (answers, counters, device) = (self.answers.clone(), Arc::clone(&self.counters), lane.device);
-        let mailbox = lane.moving.then(|| self.mailbox.clone());
+        let (mailbox, is_moving) = (self.mailbox.clone(), lane.moving);
         let done: Done = Box::new(move |result| {
             match result {
                 Ok(()) => {
@@ -221,9 +244,10 @@ impl Hands {
                     Counters::add(&counters.not_stored);
                     tracing::warn!(%device, %error, "an uplink was not stored and not acknowledged; the device sends it again");
                     answers.push(Answer::Forget { ticket });
+                    mailbox.unstored(device);
                 }
             }
-            if let Some(mailbox) = mailbox {
+            if is_moving {
                 mailbox.push(device);
             }
         });
@@ -260,11 +284,12 @@ impl Hands {
     /// Values of resources that no codec decodes: one event.
     fn resources(&mut self, lane: &mut Lane, message: &UplinkMessage, came: Came, now: Timestamp) -> Result<(), StoreError> {
         self.trace = self.trace.wrapping_add(1);
-        lane.spoke(now, self.awake_ms, false);
-        let commit =
+        let mut commit =
             Commit { events: vec![uplink::resources(whose(lane), message, came, (now, self.trace))], writes: Vec::new() };
+        self.heard(lane, Sign::Report, now, &mut commit);
+        lane.holds(false);
         let ticket = message.ticket;
-        self.accept(ticket, commit, Answer::Accept { ticket });
+        self.accept(lane, ticket, commit, Answer::Accept { ticket });
         self.advance(lane)
     }
 
@@ -273,7 +298,13 @@ impl Hands {
         if id == UNTRACKED {
             return Ok(());
         }
-        if let Some(command) = self.store.command(CommandId(id.0))?
+        let command = self.store.command(CommandId(id.0))?;
+        if happening == Happening::Unacknowledged
+            && let Some(sent) = command.as_ref().and_then(|command| command.doc.sent)
+        {
+            lane.unanswered(sent, now, &self.habits(lane));
+        }
+        if let Some(command) = command
             && let Ok(next) = transition(&command.doc, happening, now)
         {
             self.move_command(lane, next, &command, None);
@@ -354,7 +385,7 @@ fn app_data(payload: Vec<u8>) -> Ask {
     Ask::new(Code::PUT, ["19", "1", "0"]).with_payload(OCTET_STREAM, payload)
 }
 
-fn whose(lane: &Lane) -> Whose<'_> {
+pub(super) fn whose(lane: &Lane) -> Whose<'_> {
     Whose { device: lane.device, endpoint: lane.card.endpoint.as_str(), product: lane.product }
 }
 

@@ -6,13 +6,17 @@ use std::sync::Arc;
 use crate::codec::DeviceCard;
 use crate::downlink::Reach;
 use crate::lwm2m::Occurrence;
-use crate::model::{CommandId, CommandState, DeviceId, PowerMode, ProductId, Registration, Timestamp};
+use crate::model::{CommandId, CommandState, DeviceId, Habits, PowerMode, ProductId, Registration, Timestamp};
+use crate::presence::{DeviceState, Limit, Meter, Presence, Rhythm, Sign, effective_mode, is_queue_mode};
 use crate::store::{Store, StoreError};
 
 /// Sent commands whose response may still come are remembered by mid, newest last.
 const REMEMBERED: usize = 16;
 
-/// A device's state on its shard. Rebuilt from the store when the device is first heard of.
+/// An acknowledgement that was not waited for as long says nothing about the device: its downlink did not leave.
+const WAITED_MS: u64 = 1_000;
+
+/// A device's state on its shard. Rebuilt from the store when the device is heard of, forgotten when nothing is under way.
 pub struct Lane {
     pub(crate) device: DeviceId,
     pub(crate) product: ProductId,
@@ -24,6 +28,10 @@ pub struct Lane {
     queue_mode: bool,
     awake_until: Timestamp,
     hold: bool,
+    /// Where it stands, and its rhythm.
+    pub(crate) presence: Presence,
+    /// What it said lately.
+    pub(crate) meter: Meter,
     /// Commands wait or are under way.
     pub(crate) open: bool,
     last_mid: u16,
@@ -34,10 +42,14 @@ pub struct Lane {
 }
 
 impl Lane {
-    /// Rebuilds the lane of a device, none when there is no such device.
-    pub(crate) fn load(store: &Store, id: DeviceId) -> Result<Option<Self>, StoreError> {
+    /// Rebuilds the lane of a device, none when there is no such device. `rhythm` = what memory knows newer than the store.
+    pub(crate) fn load(store: &Store, id: DeviceId, rhythm: Rhythm) -> Result<Option<Self>, StoreError> {
         let Some(found) = store.device(id)? else { return Ok(None) };
         let device = found.doc;
+        let mut presence = store.presence(&device)?;
+        if rhythm != Rhythm::default() {
+            presence.rhythm = rhythm;
+        }
         let mut lane = Self {
             device: id,
             product: device.product,
@@ -48,6 +60,8 @@ impl Lane {
             queue_mode: false,
             awake_until: Timestamp(0),
             hold: false,
+            presence,
+            meter: Meter::default(),
             open: !store.open_commands(id)?.is_empty(),
             last_mid: 0,
             sent: VecDeque::new(),
@@ -75,7 +89,7 @@ impl Lane {
     pub(crate) fn joined(&mut self, registration: &Registration) {
         self.registered = true;
         self.location.clone_from(&registration.location);
-        self.queue_mode = registration.binding.contains('Q');
+        self.queue_mode = is_queue_mode(&registration.binding);
     }
 
     /// Whether the registration that it has is the one of this location.
@@ -89,10 +103,50 @@ impl Lane {
         self.awake_until = Timestamp(0);
     }
 
-    /// It spoke just now and listens for a while, unless it says that it is not finished.
-    pub(crate) fn spoke(&mut self, now: Timestamp, window_ms: u64, has_more: bool) {
-        self.awake_until = now.plus_ms(window_ms);
+    /// It spoke just now and listens for a while. True when it woke with that.
+    pub(crate) fn heard(&mut self, sign: Sign, now: Timestamp, habits: &Habits) -> bool {
+        let began = self.presence.rhythm.heard(now, sign, habits);
+        self.listens(now, habits);
+        began
+    }
+
+    /// A downlink was acknowledged, so it still listens.
+    pub(crate) fn acknowledged(&mut self, now: Timestamp, habits: &Habits) {
+        self.presence.rhythm.acknowledged(now, habits);
+        self.listens(now, habits);
+    }
+
+    /// A downlink that was sent then was given up.
+    pub(crate) fn unanswered(&mut self, sent: Timestamp, now: Timestamp, habits: &Habits) {
+        if now.since(sent) >= WAITED_MS {
+            self.presence.rhythm.unanswered(sent, habits);
+        }
+    }
+
+    fn listens(&mut self, now: Timestamp, habits: &Habits) {
+        self.presence.heard = now;
+        self.awake_until = now.plus_ms(self.presence.rhythm.awake_ms(habits));
+    }
+
+    /// Whether it says that it is not finished: cached commands wait for its next report, at most while it listens (REFERENCE B.4).
+    pub(crate) fn holds(&mut self, has_more: bool) {
         self.hold = has_more;
+    }
+
+    /// Whether it was added and never registered.
+    pub(crate) fn never_came(&self) -> bool {
+        self.presence.state == DeviceState::Registered && !self.registered
+    }
+
+    /// Until when it listens; past = it sleeps, if it is one that sleeps.
+    pub(crate) fn awake_until(&self) -> Timestamp {
+        self.awake_until
+    }
+
+    /// Whether nothing is lost when it is forgotten: what it must remember is stored, or kept as its rhythm.
+    pub(crate) fn is_idle(&self, now: Timestamp, limit: Limit) -> bool {
+        let is_quiet = !self.open && !self.moving && self.waiting.is_empty();
+        is_quiet && now >= self.awake_until && self.meter.is_forgettable(now, limit)
     }
 
     /// Whether a cached command may go out now.
@@ -100,12 +154,10 @@ impl Lane {
         if !self.registered {
             return Reach::Gone;
         }
-        let mode = match self.mode.unwrap_or(product_mode) {
-            PowerMode::Drx if self.queue_mode => PowerMode::Psm,
-            mode => mode,
-        };
-        let awake = now < self.awake_until && !self.hold;
-        if mode == PowerMode::Psm && !awake { Reach::Asleep } else { Reach::Listening }
+        let (mode, _) = effective_mode(product_mode, self.mode, self.queue_mode);
+        let is_awake = now < self.awake_until;
+        let is_asleep = mode == PowerMode::Psm && !is_awake;
+        if is_asleep || (self.hold && is_awake) { Reach::Asleep } else { Reach::Listening }
     }
 
     /// The last mid given, and those that must not be given again yet.
@@ -127,3 +179,31 @@ impl Lane {
         self.sent.iter().rev().find(|(sent, _)| *sent == mid).map(|(_, id)| *id)
     }
 }
+
+/// What a lane shows of itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LaneView {
+    /// Until when the device listens; past = it sleeps, if it is one that sleeps.
+    pub awake_until: Timestamp,
+    /// What was learned of it.
+    pub rhythm: Rhythm,
+    /// Messages in the window of flow control that runs.
+    pub messages: u32,
+    /// Whether flow control turned its last message away.
+    pub throttled: bool,
+}
+
+impl LaneView {
+    pub(crate) fn of(lane: &Lane, limit: Limit, now: Timestamp) -> Self {
+        Self {
+            awake_until: lane.awake_until(),
+            rhythm: lane.presence.rhythm,
+            messages: lane.meter.counted(now, limit),
+            throttled: lane.meter.is_throttled(),
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "lane_tests.rs"]
+mod tests;

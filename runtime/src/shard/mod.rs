@@ -3,18 +3,24 @@
 //! [`Router`] finds the shard of a device; [`Shards`] owns the threads. What a shard does with a job is told in `worker`,
 //! what an uplink or a command means in `crate::uplink` and `crate::downlink`.
 
+mod flow;
 mod gate;
 mod hands;
 mod lane;
 mod router;
+mod signs;
+mod silence;
 mod worker;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-pub use lane::Lane;
+pub use flow::FlowLimits;
+pub use lane::{Lane, LaneView};
 pub use router::Router;
 pub use worker::{Shards, ShardsConfig};
+
+use tokio::sync::oneshot;
 
 use crate::lwm2m::Occurrence;
 use crate::model::{Device, DeviceId};
@@ -26,6 +32,10 @@ pub(crate) enum Job {
     Occurrence(Occurrence, Option<Box<Device>>),
     /// Look at the device's commands.
     Hint(DeviceId),
+    /// The device may have been silent for too long, or never have come.
+    Look(DeviceId),
+    /// Somebody wants to see its lane; no answer = it is not in memory.
+    View(DeviceId, oneshot::Sender<LaneView>),
     /// The device was deleted.
     Forget(DeviceId),
     /// Something lies in the mailbox.
@@ -59,6 +69,9 @@ pub(crate) struct Counters {
     pub(crate) transparent: AtomicU64,
     pub(crate) dead_letter: AtomicU64,
     pub(crate) not_stored: AtomicU64,
+    /// Messages that flow control did not let in.
+    pub(crate) device_throttled: AtomicU64,
+    pub(crate) application_throttled: AtomicU64,
 }
 
 impl Counters {

@@ -1,16 +1,28 @@
 //! Finds the shard that owns a device and leaves work there; never blocks.
 
-use std::sync::mpsc::SyncSender;
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::{SyncSender, TrySendError};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
+use tokio::sync::oneshot;
+
+use super::flow::Flow;
 use super::gate::{self, LogBudget, Stop};
-use super::{Counters, Job, UplinkCounts};
+use super::silence::{Scan, Silence, removal};
+use super::{Counters, Job, LaneView, UplinkCounts};
 use crate::catalog::Catalog;
 use crate::clock;
 use crate::lwm2m::{Answer, Counters as CoapCounts, Occurrence, RegisterRequest};
-use crate::model::DeviceId;
-use crate::store::Store;
+use crate::model::{Device, DeviceId, ProductId, Timestamp};
+use crate::presence::Limit;
+use crate::store::{Store, StoreError};
 use crate::transport::Answers;
+
+/// Silent devices that are given to their shards in one go.
+const SILENT_AT_ONCE: usize = 1_024;
+/// How long somebody who wants to see a lane waits for it.
+const VIEW_LIMIT: Duration = Duration::from_secs(1);
 
 /// Sends work to the shard that owns the device. Cheap to clone.
 #[derive(Clone)]
@@ -25,6 +37,8 @@ struct Shared {
     store: Store,
     catalog: Arc<Catalog>,
     refusals: Mutex<LogBudget>,
+    flow: Arc<Flow>,
+    silence: Arc<Silence>,
 }
 
 impl Router {
@@ -33,9 +47,10 @@ impl Router {
         counters: Arc<Counters>,
         answers: Answers,
         (store, catalog): (Store, Arc<Catalog>),
+        (flow, silence): (Arc<Flow>, Arc<Silence>),
     ) -> Self {
         let refusals = Mutex::new(LogBudget::default());
-        Self { shared: Arc::new(Shared { shards, counters, answers, store, catalog, refusals }) }
+        Self { shared: Arc::new(Shared { shards, counters, answers, store, catalog, refusals, flow, silence }) }
     }
 
     /// Takes what a device did, or hands it back when the shard's queue is full.
@@ -78,6 +93,55 @@ impl Router {
         let _lost = self.give(device, Job::Forget(device));
     }
 
+    /// A device was added: it is removed if it does not come in time.
+    pub fn added(&self, device: &Device) {
+        self.shared.silence.set(device.id, removal(device));
+    }
+
+    /// Has shards look at the devices whose moment has come. Call now and then.
+    pub fn look_at_silent(&self, now: Timestamp) {
+        loop {
+            let due = self.shared.silence.take_due(now, SILENT_AT_ONCE);
+            if due.is_empty() {
+                return;
+            }
+            for device in due {
+                if self.try_give(device, Job::Look(device)).is_err() {
+                    self.shared.silence.set(device, Some(now.plus_ms(1_000)));
+                }
+            }
+        }
+    }
+
+    /// Reads when to look at devices: at the start at all, later at those of a product whose limits are others now. Blocks.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub fn learn_silent(&self, product: Option<ProductId>) -> Result<(), StoreError> {
+        let scan = product.map_or(Scan::Missing, Scan::Product);
+        self.shared.silence.scan(&self.shared.store, &self.shared.catalog, scan)
+    }
+
+    /// What the device's lane shows; none = it is not in memory, or its shard is too busy to say.
+    pub async fn view(&self, device: DeviceId) -> Option<LaneView> {
+        let (asker, told) = oneshot::channel();
+        self.try_give(device, Job::View(device, asker)).ok()?;
+        tokio::time::timeout(VIEW_LIMIT, told).await.ok()?.ok()
+    }
+
+    /// How much one device may say.
+    #[must_use]
+    pub fn device_limit(&self) -> Limit {
+        self.shared.flow.device_limit()
+    }
+
+    /// Messages that flow control did not let in since the start: for their device, for their application.
+    #[must_use]
+    pub fn throttled(&self) -> (u64, u64) {
+        let counters = &self.shared.counters;
+        (counters.device_throttled.load(Ordering::Relaxed), counters.application_throttled.load(Ordering::Relaxed))
+    }
+
     /// Uplinks since start by how they ended.
     #[must_use]
     pub fn uplink_counts(&self) -> UplinkCounts {
@@ -110,18 +174,20 @@ impl Router {
     }
 
     fn give(&self, device: DeviceId, job: Job) -> Result<(), Box<Occurrence>> {
+        self.try_give(device, job).or_else(|refused| match *refused {
+            Job::Occurrence(occurrence, _) => Err(Box::new(occurrence)),
+            _ => Ok(()),
+        })
+    }
+
+    fn try_give(&self, device: DeviceId, job: Job) -> Result<(), Box<Job>> {
         let count = self.shared.shards.len().max(1) as u64;
         // Device numbers are handed out in turn, so the remainder spreads them evenly.
         let index = usize::try_from(device.0 % count).unwrap_or_default();
         let Some(shard) = self.shared.shards.get(index) else { return Ok(()) };
         match shard.try_send(job) {
             Ok(()) => Ok(()),
-            Err(refused) => match refused {
-                std::sync::mpsc::TrySendError::Full(job) | std::sync::mpsc::TrySendError::Disconnected(job) => match job {
-                    Job::Occurrence(occurrence, _) => Err(Box::new(occurrence)),
-                    _ => Ok(()),
-                },
-            },
+            Err(TrySendError::Full(job) | TrySendError::Disconnected(job)) => Err(Box::new(job)),
         }
     }
 }

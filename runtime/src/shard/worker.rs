@@ -1,25 +1,34 @@
 //! The loop of a shard: takes jobs, works them out, submits what must become durable, and answers when it is.
 
-use std::collections::HashMap;
 use std::collections::hash_map::Entry;
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::collections::{HashMap, VecDeque};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
+use super::flow::{Flow, FlowLimits};
 use super::hands::Hands;
-use super::{Counters, Job, Lane, Router};
+use super::silence::Silence;
+use super::{Counters, Job, Lane, LaneView, Router};
 use crate::catalog::Catalog;
 use crate::clock;
 use crate::coap::Random;
 use crate::codec::{Host, Instances};
 use crate::lwm2m::{Names, Occurrence};
-use crate::model::DeviceId;
+use crate::model::{DeviceId, Paged};
+use crate::presence::Rhythm;
 use crate::shadow::Shadow;
 use crate::store::{Store, StoreError};
 use crate::transport::Answers;
 
 /// Jobs that a shard takes before it submits what they came to.
 const BATCH: usize = 64;
+/// Lanes that are looked at after each job, whether they can be forgotten: more than a job can add.
+const TIDY: usize = 2;
+/// How long a shard without jobs waits until it tidies, and how many lanes it looks at then.
+const IDLE: Duration = Duration::from_millis(500);
+const TIDY_IDLE: usize = 1_024;
 
 /// How shards are set up.
 #[derive(Debug, Clone)]
@@ -32,8 +41,8 @@ pub struct ShardsConfig {
     pub names: Names,
     /// Feeds their nonces; each shard makes its own of it.
     pub seed: [u8; 32],
-    /// How long a sleeping device listens after it spoke, ms.
-    pub awake_ms: u64,
+    /// How much devices may say.
+    pub flow: FlowLimits,
     /// After this a command without an outcome is TIMEOUT, whatever the transport knows, ms. Longer than every retransmission span.
     pub span_ms: u64,
 }
@@ -57,12 +66,14 @@ impl Shards {
         answers: &Answers,
     ) -> std::io::Result<(Self, Router)> {
         let counters = Arc::new(Counters::default());
+        let (flow, silence) = (Arc::new(Flow::new(config.flow)), Arc::new(Silence::default()));
         let started = clock::wall().0;
         let mut shards = Self { senders: Vec::new(), threads: Vec::new() };
         for index in 0..config.count.max(1) {
             let (sender, jobs) = sync_channel(config.queue);
             let hands = Hands {
-                awake_ms: config.awake_ms,
+                flow: Arc::clone(&flow),
+                silence: Arc::clone(&silence),
                 span_ms: config.span_ms,
                 names: config.names.clone(),
                 random: Random::new(*blake3::Hasher::new_keyed(&config.seed).update(&index.to_le_bytes()).finalize().as_bytes()),
@@ -71,18 +82,18 @@ impl Shards {
                 instances: Instances::new(Arc::clone(host)),
                 answers: answers.clone(),
                 counters: Arc::clone(&counters),
-                mailbox: Mailbox { moved: Arc::default(), bell: sender.clone() },
+                mailbox: Mailbox { letters: Arc::default(), bell: sender.clone() },
                 batch: Vec::new(),
                 shadow: shadow.clone(),
                 // Start time, shard and counter: unique enough to find an uplink again.
                 trace: (started << 20) ^ ((index as u64) << 56),
             };
-            let worker = Worker { lanes: HashMap::new(), hands };
+            let worker = Worker { lanes: HashMap::new(), turns: VecDeque::new(), rhythms: Paged::default(), hands };
             let thread = std::thread::Builder::new().name(format!("shard-{index}")).spawn(move || worker.run(&jobs))?;
             shards.senders.push(sender);
             shards.threads.push(thread);
         }
-        let router = Router::new(shards.senders.clone(), counters, answers.clone(), (store, catalog));
+        let router = Router::new(shards.senders.clone(), counters, answers.clone(), (store, catalog), (flow, silence));
         Ok((shards, router))
     }
 
@@ -105,33 +116,67 @@ impl Shards {
     }
 }
 
-/// Where the committer leaves word that a device's command write is done.
+/// Where the committer leaves word of what became of a device's commits.
 #[derive(Clone)]
 pub(super) struct Mailbox {
-    moved: Arc<Mutex<Vec<DeviceId>>>,
+    letters: Arc<Mutex<Vec<Letter>>>,
     bell: SyncSender<Job>,
+}
+
+enum Letter {
+    /// A command's write is done.
+    Moved(DeviceId),
+    /// What the lane says of the device's presence was not stored.
+    Unstored(DeviceId),
+    /// The device was removed.
+    Gone(DeviceId),
 }
 
 impl Mailbox {
     pub(super) fn push(&self, device: DeviceId) {
-        self.moved.lock().unwrap_or_else(PoisonError::into_inner).push(device);
+        self.leave(Letter::Moved(device));
+    }
+
+    pub(super) fn unstored(&self, device: DeviceId) {
+        self.leave(Letter::Unstored(device));
+    }
+
+    pub(super) fn gone(&self, device: DeviceId) {
+        self.leave(Letter::Gone(device));
+    }
+
+    fn leave(&self, letter: Letter) {
+        self.letters.lock().unwrap_or_else(PoisonError::into_inner).push(letter);
         // A full queue means that the shard is awake and looks into the mailbox soon.
         let _ring = self.bell.try_send(Job::Wake);
     }
 
-    fn take(&self) -> Vec<DeviceId> {
-        std::mem::take(&mut *self.moved.lock().unwrap_or_else(PoisonError::into_inner))
+    fn take(&self) -> Vec<Letter> {
+        std::mem::take(&mut *self.letters.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
 struct Worker {
-    lanes: HashMap<DeviceId, Lane>,
+    /// Boxed, so that the table stays small and is cheap to grow.
+    lanes: HashMap<DeviceId, Box<Lane>>,
+    /// Every lane once, in the order in which they are looked at, whether they can be forgotten.
+    turns: VecDeque<DeviceId>,
+    /// What was learned of devices whose lanes were forgotten, newer than what is stored; 24 bytes a device.
+    rhythms: Paged<Rhythm>,
     hands: Hands,
 }
 
 impl Worker {
     fn run(mut self, jobs: &Receiver<Job>) {
-        while let Ok(first) = jobs.recv() {
+        loop {
+            let first = match jobs.recv_timeout(IDLE) {
+                Ok(first) => first,
+                Err(RecvTimeoutError::Timeout) => {
+                    self.tidy(TIDY_IDLE);
+                    continue;
+                }
+                Err(RecvTimeoutError::Disconnected) => return,
+            };
             let mut next = Some(first);
             for _ in 0..BATCH {
                 match next.take() {
@@ -150,11 +195,47 @@ impl Worker {
                 self.handle(job);
             }
             self.hands.submit();
-            for device in self.hands.mailbox.take() {
-                self.settled(device);
+            for letter in self.hands.mailbox.take() {
+                match letter {
+                    Letter::Moved(device) => self.settled(device),
+                    Letter::Unstored(device) => self.unstored(device),
+                    Letter::Gone(device) => self.forget(device),
+                }
             }
             self.hands.submit();
         }
+    }
+
+    /// Forgets idle lanes: the next ones in turn, so that no job waits for many.
+    fn tidy(&mut self, most: usize) {
+        let (now, limit) = (clock::wall(), self.hands.flow.device_limit());
+        for _ in 0..most.min(self.turns.len()) {
+            let Some(device) = self.turns.pop_front() else { break };
+            match self.lanes.entry(device) {
+                Entry::Vacant(_) => {}
+                Entry::Occupied(lane) if lane.get().is_idle(now, limit) => {
+                    self.rhythms.set(device, lane.remove().presence.rhythm);
+                }
+                Entry::Occupied(_) => self.turns.push_back(device),
+            }
+        }
+    }
+
+    /// The lane is ahead of the store: what was not stored must happen again when the device sends again.
+    fn unstored(&mut self, device: DeviceId) {
+        let Some(lane) = self.lanes.get_mut(&device) else { return };
+        let stored =
+            self.hands.store.device(device).and_then(|found| found.map(|f| self.hands.store.presence(&f.doc)).transpose());
+        match stored {
+            Ok(stored) => lane.presence = stored.unwrap_or(lane.presence),
+            Err(error) => tracing::error!(%device, %error, "the device's presence cannot be read"),
+        }
+    }
+
+    fn forget(&mut self, device: DeviceId) {
+        self.lanes.remove(&device);
+        self.rhythms.set(device, Rhythm::default());
+        self.hands.silence.set(device, None);
     }
 
     fn handle(&mut self, job: Job) {
@@ -164,12 +245,21 @@ impl Worker {
             }
             Job::Occurrence(occurrence, _) => self.occurrence(occurrence),
             Job::Hint(device) => self.with_lane(device, Hands::advance),
+            Job::Look(device) => self.with_lane(device, Hands::look),
+            Job::View(device, asker) => {
+                if let Some(lane) = self.lanes.get(&device) {
+                    // Who asked may be gone.
+                    let _ = asker.send(LaneView::of(lane, self.hands.flow.device_limit(), clock::wall()));
+                }
+                Ok(())
+            }
             Job::Forget(device) => {
-                self.lanes.remove(&device);
+                self.forget(device);
                 Ok(())
             }
             Job::Wake | Job::Stop => Ok(()),
         };
+        self.tidy(TIDY);
         if let Err(error) = handled {
             tracing::error!(%error, "a job was given up; the device sends again, a sweep finds the command again");
         }
@@ -229,8 +319,11 @@ impl Worker {
     ) -> Result<(), StoreError> {
         let lane = match self.lanes.entry(device) {
             Entry::Occupied(known) => known.into_mut(),
-            Entry::Vacant(place) => match Lane::load(&self.hands.store, device)? {
-                Some(lane) => place.insert(lane),
+            Entry::Vacant(place) => match Lane::load(&self.hands.store, device, self.rhythms.at(device))? {
+                Some(lane) => {
+                    self.turns.push_back(device);
+                    place.insert(Box::new(lane))
+                }
                 None => return Ok(()),
             },
         };

@@ -79,17 +79,24 @@ impl Store {
 
     /// Where the device stands, as it was stored last; of a device of an older codecgate, what follows from its registration and events.
     pub fn presence(&self, device: &Device) -> Result<Presence, StoreError> {
-        if let Some(stored) = self.documents().presence(device.id)? {
+        if let Some(stored) = self.stored_presence(device.id)? {
             return Ok(stored);
         }
-        let mut presence = Presence::of(device);
-        if let Some(heard) = self.last_seen(device.id) {
-            (presence.state, presence.since, presence.heard) = (DeviceState::Online, heard, heard);
-        } else if let Some(registration) = self.registration(device.id)? {
-            let (since, heard) = (registration.registered, registration.updated);
-            (presence.state, presence.since, presence.heard) = (DeviceState::Activated, since, heard);
-        }
-        Ok(presence)
+        let fresh = Presence::of(device);
+        let (registration, seen) = (self.registration(device.id)?, self.last_seen(device.id));
+        Ok(match (registration, seen) {
+            (Some(registration), seen) => {
+                let heard = seen.unwrap_or(registration.updated);
+                Presence { state: DeviceState::Online, since: registration.registered, heard, ..fresh }
+            }
+            (None, Some(heard)) => Presence { state: DeviceState::Offline, since: heard, heard, ..fresh },
+            (None, None) => fresh,
+        })
+    }
+
+    /// The record that [`Store::presence`] begins with.
+    pub fn stored_presence(&self, device: DeviceId) -> Result<Option<Presence>, StoreError> {
+        self.documents().presence(device)
     }
 
     /// The command with this id.

@@ -67,6 +67,7 @@ impl Answers {
             Answer::Register { ticket, .. }
             | Answer::Accept { ticket }
             | Answer::Refuse { ticket, .. }
+            | Answer::Later { ticket, .. }
             | Answer::Forget { ticket } => ticket.server(),
             Answer::Send { device, .. } | Answer::Recalled { device, .. } | Answer::Remove { device } => home(*device),
             Answer::Remember(_) | Answer::Remembered => {

@@ -21,7 +21,8 @@ impl<'a> From<&'a Device> for Whose<'a> {
 }
 
 impl Whose<'_> {
-    pub(super) fn event(self, kind: EventKind, time: Timestamp, body: String) -> NewEvent {
+    /// An event about the device.
+    pub(crate) fn event(self, kind: EventKind, time: Timestamp, body: String) -> NewEvent {
         let endpoint = self.endpoint.to_owned();
         NewEvent { kind, device: self.device, endpoint, product: self.product, time, raw: None, body }
     }
