@@ -103,9 +103,10 @@ impl Hands {
                 lane.left();
                 let mut commit = uplink::offline(whose(lane), now);
                 self.gone(lane, presence::Happening::Lapsed, now, &mut commit);
-                let endpoint = lane.card.endpoint.clone();
+                let (endpoint, device, mailbox) = (lane.card.endpoint.clone(), lane.device, self.mailbox.clone());
                 let done: Done = Box::new(move |result| {
                     if let Err(error) = result {
+                        mailbox.unstored(device);
                         tracing::error!(%endpoint, %error, "an expired registration was not stored; it expires again after a restart");
                     }
                 });
