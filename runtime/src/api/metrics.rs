@@ -99,6 +99,8 @@ fn text(snapshot: &Snapshot, counts: &Counts<'_>) -> String {
         ("refused", counts.coap.refused),
         ("unknown-token", counts.coap.unknown_token),
         ("busy", counts.coap.busy),
+        ("partial", counts.coap.partial),
+        ("outdated", counts.coap.outdated),
     ] {
         page.row(&[("why", why)], count);
     }

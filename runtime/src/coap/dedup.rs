@@ -84,7 +84,7 @@ impl Dedup {
 
     /// Remembers a message that is being worked on. True when a generation was turned: time to sweep what refers to it.
     pub fn open(&mut self, now: Instant, key: Key, lifetime: Duration) -> bool {
-        self.heard.put(now, key, Heard { until: now + lifetime, reply: None })
+        self.heard.put(now, key, Heard { until: now + lifetime, reply: None }).is_some()
     }
 
     /// It was answered with these bytes.

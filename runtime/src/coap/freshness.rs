@@ -24,11 +24,14 @@ impl Freshness {
         Self { newest: Generations::new(room, state, |_| 0) }
     }
 
-    /// Is this notify, that came now, newer than all before? `observation` are two numbers that name it.
+    /// Is this notify, that came now, newer than all before, or the newest once more? That one comes again if it could not be
+    /// stored. `observation` are two numbers that name it.
     pub fn admit(&mut self, now: Instant, observation: (u64, u64), number: u32) -> bool {
         let number = number & 0x00ff_ffff;
         let before = self.newest.find(&observation);
-        let newer = before.is_none_or(|(newest, at)| is_newer(*newest, number) || now.saturating_duration_since(*at) > CERTAIN);
+        let newer = before.is_none_or(|(newest, at)| {
+            *newest == number || is_newer(*newest, number) || now.saturating_duration_since(*at) > CERTAIN
+        });
         if newer {
             self.newest.put(now, observation, (number, now));
         }
@@ -76,7 +79,7 @@ mod tests {
     fn numbers_in_order_wrap_at_24_bits() {
         for (before, now, newer) in [
             (1, 2, true),
-            (2, 2, false),
+            (2, 2, true),
             (2, 1, false),
             (0xff_ffff, 0, true),
             (0xff_fff0, 5, true),

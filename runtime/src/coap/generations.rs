@@ -11,18 +11,18 @@ use super::hash::KeyedState;
 
 /// How much a table keeps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Room {
+pub struct Room {
     /// Most entries.
-    pub(super) entries: usize,
+    pub entries: usize,
     /// Most weight of all together; one that is heavier than half of it alone is not kept.
-    pub(super) weight: usize,
+    pub weight: usize,
     /// A generation takes entries for this long.
-    pub(super) turn: Duration,
+    pub turn: Duration,
 }
 
 /// The table.
 #[derive(Debug)]
-pub(super) struct Generations<K, V> {
+pub struct Generations<K, V> {
     young: HashMap<K, V, KeyedState>,
     old: HashMap<K, V, KeyedState>,
     state: KeyedState,
@@ -35,23 +35,26 @@ pub(super) struct Generations<K, V> {
 
 impl<K: Eq + Hash, V> Generations<K, V> {
     /// An empty table; `weigh` tells what a value weighs, the same as long as it lies in the table.
-    pub(super) fn new(room: Room, state: KeyedState, weigh: fn(&V) -> usize) -> Self {
+    #[must_use]
+    pub fn new(room: Room, state: KeyedState, weigh: fn(&V) -> usize) -> Self {
         let half = Room { entries: (room.entries / 2).max(1), weight: room.weight / 2, ..room };
         let table = || HashMap::with_hasher(state);
         Self { young: table(), old: table(), state, half, weigh, young_weight: 0, old_weight: 0, turned: None }
     }
 
-    pub(super) fn find(&self, key: &K) -> Option<&V> {
+    /// What lies there.
+    #[must_use]
+    pub fn find(&self, key: &K) -> Option<&V> {
         self.young.get(key).or_else(|| self.old.get(key))
     }
 
     /// To change what does not change its weight.
-    pub(super) fn find_mut(&mut self, key: &K) -> Option<&mut V> {
+    pub fn find_mut(&mut self, key: &K) -> Option<&mut V> {
         self.young.get_mut(key).or_else(|| self.old.get_mut(key))
     }
 
     /// Takes it out.
-    pub(super) fn take(&mut self, key: &K) -> Option<V> {
+    pub fn take(&mut self, key: &K) -> Option<V> {
         let (value, weight) = match self.young.remove(key) {
             Some(value) => (value, &mut self.young_weight),
             None => (self.old.remove(key)?, &mut self.old_weight),
@@ -60,32 +63,42 @@ impl<K: Eq + Hash, V> Generations<K, V> {
         Some(value)
     }
 
-    /// Puts it in, among the youngest. True when a generation was turned: time to sweep what refers to the table.
-    pub(super) fn put(&mut self, now: Instant, key: K, value: V) -> bool {
+    /// Puts it in, among the youngest. When that turned the generations, what went with the older one.
+    pub fn put(&mut self, now: Instant, key: K, value: V) -> Option<HashMap<K, V, KeyedState>> {
         self.take(&key);
         let weight = (self.weigh)(&value);
         let turned = *self.turned.get_or_insert(now);
         let full = self.young.len() >= self.half.entries || self.young_weight + weight > self.half.weight;
         let turn = full || now.saturating_duration_since(turned) >= self.half.turn;
-        if turn {
+        let gone = turn.then(|| {
             let expected = self.young.len().min(self.half.entries);
-            self.old = std::mem::replace(&mut self.young, HashMap::with_capacity_and_hasher(expected, self.state));
+            let young = std::mem::replace(&mut self.young, HashMap::with_capacity_and_hasher(expected, self.state));
             self.old_weight = std::mem::take(&mut self.young_weight);
             self.turned = Some(now);
-        }
+            std::mem::replace(&mut self.old, young)
+        });
         if weight <= self.half.weight {
             self.young_weight += weight;
             self.young.insert(key, value);
         }
-        turn
+        gone
     }
 
-    pub(super) fn len(&self) -> usize {
+    /// Entries.
+    #[must_use]
+    pub fn len(&self) -> usize {
         self.young.len() + self.old.len()
     }
 
+    /// Is nothing there?
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
     /// Of all entries together.
-    pub(super) fn weight(&self) -> usize {
+    #[must_use]
+    pub fn weight(&self) -> usize {
         self.young_weight + self.old_weight
     }
 }

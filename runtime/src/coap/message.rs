@@ -88,6 +88,8 @@ impl Code {
     pub const INTERNAL: Self = Self(0xa0);
     /// 5.01
     pub const NOT_IMPLEMENTED: Self = Self(0xa1);
+    /// 5.02
+    pub const BAD_GATEWAY: Self = Self(0xa2);
     /// 5.03
     pub const UNAVAILABLE: Self = Self(0xa3);
     /// 5.04
@@ -125,6 +127,12 @@ impl Code {
     #[must_use]
     pub fn is_success(self) -> bool {
         self.class() == 2
+    }
+
+    /// Is a response of this class not wanted, by a request with this No-Response (RFC 7967 2.1)?
+    #[must_use]
+    pub fn is_unwanted(self, no_response: Option<u8>) -> bool {
+        no_response.is_some_and(|classes| classes >> (self.class().max(1) - 1) & 1 == 1)
     }
 
     /// The registered name, empty for others.
@@ -315,12 +323,6 @@ impl Message {
     pub fn is_partial(&self) -> bool {
         let block = if self.code.is_request() { self.block1 } else { self.block2 };
         block.is_some_and(Block::is_partial)
-    }
-
-    /// Does the request want a response of this code (RFC 7967 2.1)?
-    #[must_use]
-    pub fn wants(&self, response: Code) -> bool {
-        self.no_response.is_none_or(|classes| classes >> (response.class().max(1) - 1) & 1 == 0)
     }
 
     /// The bytes.

@@ -23,6 +23,7 @@ pub use dedup::{Dedup, EXCHANGE_LIFETIME, Key, NON_LIFETIME, Seen};
 pub use echo::{AMPLIFICATION, Echo};
 pub use freshness::Freshness;
 pub use front::{Fault, MAX_OPTIONS, Malformed, parse};
+pub use generations::{Generations, Room};
 pub use hash::KeyedState;
 pub use message::{Code, Kind, Message, OCTET_STREAM, Tag, Token, empty_ack, reset};
 pub use random::Random;

@@ -35,6 +35,13 @@ impl Random {
         self.block.get(self.left).copied().unwrap_or_default()
     }
 
+    /// 32 bytes for a key.
+    pub fn draw_secret(&mut self) -> [u8; 32] {
+        let mut secret = [0; 32];
+        secret.as_chunks_mut::<8>().0.iter_mut().for_each(|chunk| *chunk = self.draw().to_le_bytes());
+        secret
+    }
+
     /// A message id to start from.
     pub fn draw_mid(&mut self) -> u16 {
         let [high, low, ..] = self.draw().to_be_bytes();

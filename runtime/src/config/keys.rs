@@ -129,6 +129,7 @@ fn downlink(section: &Section<'_>, default: &Downlink) -> Downlink {
         ack_timeout: section.seconds("ack_timeout_s", 0.01..=600.0, default.ack_timeout),
         ack_random_factor: section.number("ack_random_factor", 1.0..=3.0, default.ack_random_factor),
         max_retransmit: section.count("max_retransmit", 0..=8, default.max_retransmit),
+        block_bytes: section.count("block_bytes", 16..=1_024, default.block_bytes),
     }
 }
 

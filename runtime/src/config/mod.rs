@@ -10,6 +10,7 @@ use std::time::Duration;
 use crate::admission;
 use crate::breaker::{self, Policy};
 use crate::catalog::{Rules, ShadowRuns};
+use crate::coap::TransferLimits;
 use crate::codec::{Isolation, Limits};
 use crate::lwm2m::ServerConfig;
 use crate::model::{Secret, Timestamp};
@@ -152,6 +153,8 @@ pub struct Downlink {
     pub ack_random_factor: f64,
     /// 0 to 8 retransmissions.
     pub max_retransmit: u8,
+    /// What has more bytes goes out block by block: 16 to 1024, of which the largest power of two counts (RFC 7959).
+    pub block_bytes: u16,
 }
 
 /// How events are pushed.
@@ -248,7 +251,12 @@ impl Default for Config {
                 message_window: Duration::from_secs(1_200),
                 application_messages_per_s: 0,
             },
-            downlink: Downlink { ack_timeout: Duration::from_secs(10), ack_random_factor: 1.5, max_retransmit: 3 },
+            downlink: Downlink {
+                ack_timeout: Duration::from_secs(10),
+                ack_random_factor: 1.5,
+                max_retransmit: 3,
+                block_bytes: 1_024,
+            },
             webhook: Webhook {
                 in_flight: 64,
                 connect_timeout: Duration::from_secs(5),
@@ -358,6 +366,7 @@ impl Config {
             open_tickets: Self::OPEN_TICKETS,
             dedup_entries: Self::DEDUP_ENTRIES,
             downlinks_per_device: Self::DOWNLINKS_PER_DEVICE,
+            transfer: TransferLimits { szx: szx_of(self.downlink.block_bytes), ..TransferLimits::default() },
             ..ServerConfig::default()
         }
     }
@@ -385,4 +394,9 @@ impl Config {
             ..PushConfig::new(clock)
         }
     }
+}
+
+/// The size exponent of the largest block that is no larger than this.
+fn szx_of(bytes: u16) -> u8 {
+    (4..=10_u8).rev().find(|power| 1_u16 << power <= bytes).map_or(0, |power| power - 4)
 }

@@ -50,6 +50,7 @@ fn every_key_changes_what_it_names() {
         ack_timeout_s = 0.25
         ack_random_factor = 1
         max_retransmit = 0
+        block_bytes = 600
         [webhook]
         in_flight = 1
         connect_timeout_s = 0.5
@@ -74,6 +75,7 @@ fn every_key_changes_what_it_names() {
     assert_eq!((limits.calls_per_instance, limits.isolation), (1, Isolation::Fresh));
     let server = config.server_config();
     assert_eq!((server.ack_timeout, server.max_retransmit), (Duration::from_millis(250), 0));
+    assert_eq!(server.transfer.szx, 5, "512 bytes");
     assert!((server.ack_random_factor - 1.0).abs() < f64::EPSILON);
     assert_eq!((config.webhook.retry_min, config.webhook.breaker_failures), (Duration::from_millis(10), 2));
     assert_eq!((config.log.filter.as_str(), config.log.format), ("warn,codecgate::lwm2m=trace", LogFormat::Json));

@@ -4,7 +4,7 @@ use std::hash::BuildHasher;
 use std::net::SocketAddr;
 use std::time::Instant;
 
-use crate::coap::{Code, Kind, empty_ack, reset};
+use crate::coap::{Code, Kind, Message, empty_ack, reset};
 use crate::model::{DeviceId, Registration};
 
 use super::exchange::{Purpose, Queued, Talk};
@@ -53,7 +53,7 @@ impl Server {
         }
         let mut reply = self.reply(&pending.arrival, Code::CREATED);
         reply.location = vec!["rd".to_owned(), registration.location.clone()];
-        self.answer(&pending, reply.to_bytes());
+        self.answer(&pending, &reply);
         if let Some(slot) = self.roster.by_device(registration.device) {
             self.advance(now, slot);
         }
@@ -72,21 +72,21 @@ impl Server {
                 }
             }
             What::Send => {
-                let reply = self.reply(&arrival, Code::CHANGED).to_bytes();
-                self.answer(&pending, reply);
+                let reply = self.reply(&arrival, Code::CHANGED);
+                self.answer(&pending, &reply);
             }
             What::Update { location, registration } => {
                 let slot = self.at(registration.device, *location);
                 let code = if slot.is_some() { Code::CHANGED } else { Code::NOT_FOUND };
-                let reply = self.reply(&arrival, code).to_bytes();
-                self.answer(&pending, reply);
+                let reply = self.reply(&arrival, code);
+                self.answer(&pending, &reply);
                 if let Some(slot) = slot {
                     self.renew(now, slot, registration, &arrival);
                 }
             }
             What::Deregister { device, location } => {
-                let reply = self.reply(&arrival, Code::DELETED).to_bytes();
-                self.answer(&pending, reply);
+                let reply = self.reply(&arrival, Code::DELETED);
+                self.answer(&pending, &reply);
                 // Registered anew since, or out of memory: then the newer registration stays, or the store knows.
                 let newer = self.roster.by_device(*device).is_some() && self.at(*device, *location).is_none();
                 if !newer {
@@ -112,7 +112,8 @@ impl Server {
         self.transmit(arrival.peer, datagram);
     }
 
-    fn answer(&mut self, pending: &Pending, reply: Vec<u8>) {
+    fn answer(&mut self, pending: &Pending, reply: &Message) {
+        let reply = pending.arrival.spell(reply);
         self.dedup.settle(&pending.key, &reply);
         self.transmit(pending.arrival.peer, reply);
     }
@@ -140,8 +141,9 @@ impl Server {
     }
 
     /// Ends what a device's registration was.
-    fn end(&mut self, device: DeviceId) {
+    pub(super) fn end(&mut self, device: DeviceId) {
         self.expiries.clear(device);
+        self.lose_fetch(device, "the registration ended");
         if let Some(slot) = self.roster.by_device(device) {
             self.take_out(slot);
         }
@@ -158,7 +160,7 @@ impl Server {
         }
         let under_way = current.and_then(|exchange| match exchange.purpose {
             Purpose::Downlink { id, .. } => Some(id),
-            Purpose::Observe => None,
+            Purpose::Observe | Purpose::Fetch { .. } => None,
         });
         for id in under_way.into_iter().chain(queue.into_iter().map(|queued| queued.id)) {
             self.occur(Occurrence::TimedOut { device, id });

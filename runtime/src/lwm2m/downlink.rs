@@ -6,9 +6,10 @@ use std::cmp::Reverse;
 use std::net::SocketAddr;
 use std::time::Instant;
 
-use crate::coap::{Code, Confirmable, Step};
+use crate::coap::{Code, Confirmable, Message, Step};
 use crate::model::DeviceId;
 
+use super::bodies::{Left, Rest};
 use super::exchange::{Change, Ending, Exchange, Purpose, Queued, Timer};
 use super::inbound::REPORT_PATH;
 use super::names::Use;
@@ -55,6 +56,12 @@ impl Server {
         if entry.talk.as_ref().is_some_and(|talk| talk.current.is_some()) {
             return;
         }
+        let device = entry.device;
+        if let Some((serial, message)) = self.next_block(slot, device) {
+            let token = message.token.long().unwrap_or_default();
+            return self.begin(now, slot, Purpose::Fetch { serial }, token, message, (None, None));
+        }
+        let Some(entry) = self.roster.entry_mut(slot) else { return };
         let wanted = entry.all_watches().find(|watch| watch.state == Observation::Wanted).map(|watch| {
             watch.state = Observation::Absent;
             watch.token
@@ -63,9 +70,8 @@ impl Server {
             let path = entry.watch(token).and_then(|(path, _)| path).unwrap_or(REPORT_PATH);
             let mut ask = Ask::new(Code::GET, segments(path));
             ask.observe = Some(0);
-            return self.begin(now, slot, Purpose::Observe, token, &ask, (None, None));
+            return self.begin(now, slot, Purpose::Observe, token, ask.message(0, token.into()), (None, None));
         }
-        let device = entry.device;
         match entry.talk.as_mut().and_then(|talk| talk.queue.pop_front()) {
             Some(Queued { id, ask, wire, max_retransmit }) => {
                 let path = format!("/{}", ask.path.join("/"));
@@ -82,7 +88,10 @@ impl Server {
                 let of = if matches!(change, Change::Begins(_)) { Use::Observation } else { Use::Downlink };
                 let nonce = wire.map_or_else(|| self.draw_nonce(), |wire| wire.nonce);
                 let token = token.unwrap_or_else(|| self.names.seal(device, of, nonce));
-                self.begin(now, slot, Purpose::Downlink { id, change }, token, &ask, (wire.map(|wire| wire.mid), max_retransmit));
+                let rest = Box::new(Rest::new(ask, token, max_retransmit, self.config.transfer.szx));
+                let message = rest.message(token);
+                let purpose = Purpose::Downlink { id, change, rest };
+                self.begin(now, slot, purpose, token, message, (wire.map(|wire| wire.mid), max_retransmit));
             }
             None => entry.talk = None,
         }
@@ -94,7 +103,7 @@ impl Server {
         slot: Slot,
         purpose: Purpose,
         token: u64,
-        ask: &Ask,
+        mut message: Message,
         (mid, max_retransmit): (Option<u16>, Option<u8>),
     ) {
         let clock = Confirmable::start(now, &self.timing(max_retransmit), self.random.draw_fraction());
@@ -111,7 +120,8 @@ impl Server {
             }
             entry.mid
         });
-        let datagram = ask.message(mid, token.into()).to_bytes();
+        message.mid = mid;
+        let datagram = message.to_bytes();
         self.awaiting.insert((peer, mid), slot);
         self.resends.push(Reverse(Timer { at: clock.deadline(), serial, slot }));
         let boxed = datagram.clone().into_boxed_slice();
@@ -120,9 +130,9 @@ impl Server {
         self.transmit(peer, datagram);
     }
 
-    fn draw_nonce(&mut self) -> u32 {
-        let [.., a, b, c, d] = self.random.draw().to_be_bytes();
-        u32::from_be_bytes([a, b, c, d])
+    pub(super) fn draw_nonce(&mut self) -> u32 {
+        self.next_nonce = self.next_nonce.wrapping_add(1);
+        self.next_nonce
     }
 
     fn current(&mut self, slot: Slot) -> Option<&mut Exchange> {
@@ -161,12 +171,12 @@ impl Server {
     pub(super) fn heard(&mut self, now: Instant, slot: Slot, peer: SocketAddr) {
         let Some(entry) = self.roster.entry_mut(slot) else { return };
         entry.used = now;
-        if entry.peer == peer {
-            return;
-        }
+        let device = entry.device;
+        self.fetches.stir(device);
+        let Some(entry) = self.roster.entry_mut(slot).filter(|entry| entry.peer != peer) else { return };
         let before = std::mem::replace(&mut entry.peer, peer);
         entry.changed = true;
-        let (device, traits) = (entry.device, std::sync::Arc::clone(&entry.traits));
+        let traits = std::sync::Arc::clone(&entry.traits);
         self.leave_address(device, before);
         self.note_address(device, &traits.version, peer);
     }
@@ -188,20 +198,33 @@ impl Server {
         self.awaiting.remove(&(exchange.sent_to, exchange.mid));
         match exchange.purpose {
             Purpose::Observe => match &ending {
-                Ending::Response(reply) if reply.code.is_success() && reply.observe.is_some() => self.taken(slot, exchange.token),
+                Ending::Response(message) if message.code.is_success() && message.observe.is_some() => {
+                    self.taken(slot, exchange.token)
+                }
                 _ => self.lose_observation(slot, exchange.token, &ending),
             },
-            Purpose::Downlink { id, change } => {
-                if let Ending::Response(reply) = &ending
-                    && reply.code.is_success()
-                {
-                    self.change_observations(slot, exchange.token, change, reply.observe.is_some());
-                }
-                self.occur(match ending {
-                    Ending::Response(reply) => Occurrence::Answered { device, id, reply },
+            Purpose::Fetch { serial } => self.fetched(now, device, serial, &ending),
+            Purpose::Downlink { id, change, mut rest } => {
+                let occurrence = match ending {
+                    Ending::Response(message) => match rest.take(&self.config.transfer, &message) {
+                        Left::Reply(reply) => {
+                            if reply.code.is_success() {
+                                self.change_observations(slot, rest.token, change, reply.observe.is_some());
+                            }
+                            Occurrence::Answered { device, id, reply }
+                        }
+                        Left::Blocks => {
+                            let nonce = self.draw_nonce();
+                            let token = self.names.seal(device, Use::Downlink, nonce);
+                            let (message, resends) = (rest.message(token), rest.max_retransmit);
+                            let purpose = Purpose::Downlink { id, change, rest };
+                            return self.begin(now, slot, purpose, token, message, (None, resends));
+                        }
+                    },
                     Ending::Reset => Occurrence::Reset { device, id },
                     Ending::Silence => Occurrence::TimedOut { device, id },
-                });
+                };
+                self.occur(occurrence);
             }
         }
         self.advance(now, slot);
@@ -238,10 +261,10 @@ impl Server {
 }
 
 /// The segments of a path such as `/3/0/7`.
-fn segments(path: &str) -> impl Iterator<Item = &str> {
+pub(super) fn segments(path: &str) -> impl Iterator<Item = &str> {
     path.split('/').filter(|segment| !segment.is_empty())
 }
 
-fn bare(code: Code) -> Reply {
+pub(super) fn bare(code: Code) -> Reply {
     Reply { code, content_format: None, observe: None, payload: Vec::new() }
 }

@@ -4,9 +4,10 @@ use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::time::Instant;
 
-use crate::coap::Confirmable;
+use crate::coap::{Confirmable, Message};
 
-use super::{Ask, DownlinkId, Reply, Wire};
+use super::bodies::Rest;
+use super::{Ask, DownlinkId, Wire};
 
 /// Why it asks.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,6 +19,13 @@ pub(super) enum Purpose {
         id: DownlinkId,
         /// What a good answer changes about its observations.
         change: Change,
+        /// What is left to send and to get.
+        rest: Box<Rest>,
+    },
+    /// The next block of a notify.
+    Fetch {
+        /// Of which fetch.
+        serial: u32,
     },
 }
 
@@ -65,7 +73,7 @@ pub(super) struct Talk {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Ending {
     /// A response.
-    Response(Reply),
+    Response(Box<Message>),
     /// RST.
     Reset,
     /// The span is over.
@@ -76,8 +84,10 @@ impl Ending {
     /// For people.
     pub(super) fn describe(&self) -> String {
         match self {
-            Self::Response(Reply { code, observe: None, .. }) if code.is_success() => format!("{code} without Observe"),
-            Self::Response(Reply { code, .. }) => format!("{code:#}"),
+            Self::Response(message) if message.code.is_success() && message.observe.is_none() => {
+                format!("{} without Observe", message.code)
+            }
+            Self::Response(message) => format!("{:#}", message.code),
             Self::Reset => "RST".to_owned(),
             Self::Silence => "no answer".to_owned(),
         }

@@ -4,21 +4,22 @@
 
 use std::time::Instant;
 
-use crate::coap::{self, Code, Key, Kind, Message, empty_ack, reset};
-use crate::model::Timestamp;
+use crate::coap::{self, AMPLIFICATION, Code, Key, Kind, Message, empty_ack, reset, serve};
+use crate::model::{DeviceId, Timestamp};
 
+use super::bodies::is_a_report;
 use super::exchange::{Ending, Purpose};
 use super::names::unspell;
 use super::recall::Parked;
 use super::request::{Refusal, Register, Update};
 use super::roster::{Observation, Slot};
 use super::server::{Arrival, Server, What};
-use super::{Came, Occurrence, Passed, RegisterRequest, Remark, Reply, UplinkMessage};
+use super::{Came, Occurrence, Passed, RegisterRequest, Remark, UplinkMessage};
 
 /// What devices report: BinaryAppDataContainer, instance 0 (REFERENCE C.1).
 pub(super) const REPORT_PATH: &str = "/19/0/0";
-/// `</rd>` in link format.
-const DISCOVERY: &[u8] = b"</rd>";
+/// The registration interface and Send in link format (RFC 6690; LwM2M Core 6.2, 6.4.6).
+const DISCOVERY: &[u8] = b"</rd>;rt=\"core.rd\";ct=40,</dp>;ct=\"110 112\"";
 const LINK_FORMAT: u16 = 40;
 
 /// Where a message belongs.
@@ -37,15 +38,15 @@ impl Server {
         let path = (segments.next(), segments.next(), segments.next());
         let refusal = |code, text| Refusal { code, text };
         let outcome = match (path, message.code) {
-            _ if message.is_partial() => Err(refusal(Code::TOO_LARGE, "block-wise bodies are not taken")),
-            ((Some("rd"), None | Some(""), None), Code::POST) => self.register(key, arrival, &message),
+            ((Some("rd"), None | Some(""), None), Code::POST) => self.register(key, arrival, message),
             ((Some("rd"), Some(location), None), Code::POST | Code::DELETE) if !location.is_empty() => {
-                match unspell(location).map_or(Whose::Nobody, |number| self.whose(wall, number, &arrival, datagram)) {
+                let number = unspell(location);
+                match number.map_or(Whose::Nobody, |number| self.whose(wall, number, &arrival, datagram)) {
                     Whose::Later => Ok(()),
-                    Whose::Known(slot) if self.is_at(slot, location) && message.code == Code::POST => {
-                        self.update(wall, key, arrival, slot, &message)
+                    Whose::Known(slot) if self.is_at(slot, number) && message.code == Code::POST => {
+                        self.update(wall, key, arrival, slot, message)
                     }
-                    Whose::Known(slot) if self.is_at(slot, location) => {
+                    Whose::Known(slot) if self.is_at(slot, number) => {
                         self.deregister(key, arrival, slot);
                         Ok(())
                     }
@@ -55,16 +56,16 @@ impl Server {
             ((Some("rd"), _, None), _) => Err(refusal(Code::METHOD_NOT_ALLOWED, "")),
             ((Some("dp"), None, None), Code::POST) => self.sent(wall, key, arrival, message, datagram),
             ((Some("dp"), None, None), _) => Err(refusal(Code::METHOD_NOT_ALLOWED, "")),
-            ((Some(".well-known"), Some("core"), None), Code::GET) => self.discover(&arrival, &message),
+            ((Some(".well-known"), Some("core"), None), Code::GET) => self.discover(wall, &arrival, &message),
             ((Some(".well-known"), Some("core"), None), _) => Err(refusal(Code::METHOD_NOT_ALLOWED, "")),
             _ => Err(refusal(Code::NOT_FOUND, "no such resource")),
         };
-        if let Err(Refusal { code, text }) = outcome {
-            self.refuse_at_once(&arrival, code, text);
+        if let Err(refusal) = outcome {
+            self.refuse_at_once(&arrival, refusal);
         }
     }
 
-    fn refuse_at_once(&mut self, arrival: &Arrival, code: Code, text: &str) {
+    pub(super) fn refuse_at_once(&mut self, arrival: &Arrival, Refusal { code, text }: Refusal) {
         self.counters.refused += 1;
         let separator = if text.is_empty() { "" } else { ": " };
         self.remark(Remark::Refused { peer: arrival.peer, why: format!("{code:#}{separator}{text}") });
@@ -95,37 +96,50 @@ impl Server {
         if message.code.is_response() {
             return self.unknown_token(peer, message.mid);
         }
-        let (kind, mid, token) = (message.kind, message.mid, message.token);
-        let arrival = Arrival { at: self.origin.0, peer, kind, mid, token, bytes: datagram.len() };
-        self.refuse_at_once(&arrival, Code::NOT_FOUND, "not registered");
+        let arrival = Arrival::new(self.origin.0, peer, &message, datagram.len());
+        self.refuse_at_once(&arrival, Refusal { code: Code::NOT_FOUND, text: "not registered" });
     }
 
-    fn is_at(&self, slot: Slot, location: &str) -> bool {
-        unspell(location).is_some_and(|number| self.roster.entry(slot).is_some_and(|entry| entry.location == number))
+    fn is_at(&self, slot: Slot, location: Option<u64>) -> bool {
+        location.is_some_and(|number| self.roster.entry(slot).is_some_and(|entry| entry.location == number))
     }
 
     /// A refusal with its reason in plain text, unless that made it more than three times the request.
     pub(super) fn refusal(&mut self, arrival: &Arrival, code: Code, text: &str) -> Vec<u8> {
         let mut reply = self.reply(arrival, code);
-        let bare = reply.to_bytes();
-        if text.is_empty() || bare.len() + 1 + text.len() > 3 * arrival.bytes {
-            return bare;
+        if !text.is_empty() && reply.to_bytes().len() + 1 + text.len() <= AMPLIFICATION * arrival.bytes {
+            reply.payload = text.as_bytes().to_vec();
         }
-        reply.payload = text.as_bytes().to_vec();
-        reply.to_bytes()
+        arrival.spell(&reply)
     }
 
-    fn discover(&mut self, arrival: &Arrival, message: &Message) -> Result<(), Refusal> {
+    /// What the server has (RFC 6690 4, LwM2M Core 6.2).
+    fn discover(&mut self, wall: Timestamp, arrival: &Arrival, message: &Message) -> Result<(), Refusal> {
         if message.accept.is_some_and(|accept| accept != LINK_FORMAT) {
             return Err(Refusal { code: Code::NOT_ACCEPTABLE, text: "" });
         }
-        let reply = self.reply(arrival, Code::CONTENT).with_payload(LINK_FORMAT, DISCOVERY.to_vec());
-        self.transmit(arrival.peer, reply.to_bytes());
+        let mut reply = self.reply(arrival, Code::CONTENT);
+        reply.content_format = Some(LINK_FORMAT);
+        let datagram = arrival.spell(&serve(message, reply, DISCOVERY, self.config.transfer.szx));
+        let datagram = self.challenge(wall, arrival, &message.echo, datagram);
+        self.transmit(arrival.peer, datagram);
         Ok(())
     }
 
-    fn register(&mut self, key: Key, arrival: Arrival, message: &Message) -> Result<(), Refusal> {
-        let Register { endpoint, lifetime_s, version, binding, objects, formats } = Register::read(message)?;
+    /// An address that is not proven gets three times its request at most; for more it repeats the request with the Echo that it
+    /// is given (RFC 9175 2.4).
+    pub(super) fn challenge(&mut self, wall: Timestamp, arrival: &Arrival, echo: &[u8], datagram: Vec<u8>) -> Vec<u8> {
+        if datagram.len() <= AMPLIFICATION * arrival.bytes || self.echo.proves(wall, arrival.peer, echo) {
+            return datagram;
+        }
+        let mut challenge = self.reply(arrival, Code::UNAUTHORIZED);
+        challenge.echo = self.echo.value(wall, arrival.peer);
+        arrival.spell(&challenge)
+    }
+
+    fn register(&mut self, key: Key, arrival: Arrival, message: Message) -> Result<(), Refusal> {
+        let Some(message) = self.gather(key, &arrival, message) else { return Ok(()) };
+        let Register { endpoint, lifetime_s, version, binding, objects, formats } = Register::read(&message)?;
         if let Some(ticket) = self.open(key, arrival, What::Register) {
             let peer = arrival.peer;
             let request = RegisterRequest { ticket, endpoint, peer, lifetime_s, version, binding, objects, formats };
@@ -134,8 +148,9 @@ impl Server {
         Ok(())
     }
 
-    fn update(&mut self, wall: Timestamp, key: Key, arrival: Arrival, slot: Slot, message: &Message) -> Result<(), Refusal> {
-        let Update { lifetime_s, binding, objects } = Update::read(message)?;
+    fn update(&mut self, wall: Timestamp, key: Key, arrival: Arrival, slot: Slot, message: Message) -> Result<(), Refusal> {
+        let Some(message) = self.gather(key, &arrival, message) else { return Ok(()) };
+        let Update { lifetime_s, binding, objects } = Update::read(&message)?;
         let Some(entry) = self.roster.entry_mut(slot) else { return Ok(()) };
         entry.used = arrival.at;
         let (location, mut registration) = (entry.location, entry.registration());
@@ -179,6 +194,7 @@ impl Server {
             return Err(Refusal { code: Code::NOT_FOUND, text: "no registration from this address" });
         };
         entry.used = arrival.at;
+        let Some(message) = self.gather(key, &arrival, message) else { return Ok(()) };
         if message.payload.is_empty() {
             return Err(Refusal { code: Code::BAD_REQUEST, text: "nothing was sent" });
         }
@@ -204,6 +220,7 @@ impl Server {
             Whose::Nobody => return self.unknown_token(arrival.peer, arrival.mid),
         };
         let Some(entry) = self.roster.entry_mut(slot) else { return };
+        let device = entry.device;
         let asked = entry.talk.as_ref().and_then(|talk| talk.current.as_ref()).is_some_and(|exchange| exchange.token == token);
         let watch = entry.watch(token).map(|(path, watch)| (path.map(str::to_owned), watch.state));
         if !asked && watch.is_none() {
@@ -212,13 +229,14 @@ impl Server {
         self.heard(arrival.at, slot, arrival.peer);
         let first = matches!(watch, Some((_, Observation::Wanted | Observation::Absent)));
         if asked {
-            self.finish(arrival.at, slot, Ending::Response(reply_of(&message)));
+            self.freshness.forget((device.0, token));
+            self.finish(arrival.at, slot, Ending::Response(Box::new(message.clone())));
         }
         let Some((path, _)) = watch else { return self.acknowledge(key, &arrival) };
         if !message.code.is_success() {
             self.acknowledge(key, &arrival);
             if !asked {
-                self.lose_observation(slot, token, &Ending::Response(reply_of(&message)));
+                self.lose_observation(slot, token, &Ending::Response(Box::new(message)));
             }
             return;
         }
@@ -226,6 +244,7 @@ impl Server {
             self.taken(slot, token);
         }
         self.deliver(key, arrival, slot, path, message, first);
+        self.advance(arrival.at, slot);
     }
 
     /// The ACK, the RST, or the response in the ACK, of something that the gateway asked.
@@ -248,13 +267,13 @@ impl Server {
         let Some(exchange) = exchange.filter(|exchange| exchange.mid == message.mid && exchange.token == token) else { return };
         let observes = matches!(exchange.purpose, Purpose::Observe);
         self.heard(now, slot, peer);
-        self.finish(now, slot, Ending::Response(reply_of(&message)));
+        self.finish(now, slot, Ending::Response(Box::new(message.clone())));
         if observes && message.code.is_success() {
             let path = self.roster.entry(slot).and_then(|entry| entry.watch(token)?.0.map(str::to_owned));
             // Nothing acknowledges an ACK: if this is not stored, it is not sent again.
             let key = self.dedup.key(peer, message.mid, &message.payload);
-            let bytes = message.payload.len();
-            let arrival = Arrival { at: now, peer, kind: Kind::Ack, mid: message.mid, token: message.token, bytes };
+            let arrival = Arrival::new(now, peer, &message, datagram.len());
+            self.freshness.forget((device.0, token));
             self.deliver(key, arrival, slot, path, message, true);
         }
     }
@@ -267,18 +286,36 @@ impl Server {
         if message.payload.is_empty() || (first && path.is_none() && message.payload == [0]) {
             return self.acknowledge(key, &arrival);
         }
+        let token = message.token.long().unwrap_or_default();
+        let outdated = |number| !self.freshness.admit(arrival.at, (device.0, token), number);
+        if !is_a_report(path.as_deref()) && message.observe.is_some_and(outdated) {
+            self.counters.outdated += 1;
+            return self.acknowledge(key, &arrival);
+        }
+        self.supersede(device, token);
         if message.is_partial() {
-            self.remark(Remark::Partial { device });
+            return self.begin_fetch(key, arrival, slot, path, &message);
         }
-        if let Some(ticket) = self.open(key, arrival, What::Uplink) {
-            let (content_format, payload) = (message.content_format, message.payload);
-            let told = |path| UplinkMessage { ticket, device, path, content_format, payload };
-            self.occur(match path {
-                None => Occurrence::Uplink(told(REPORT_PATH.into())),
-                Some(path) if path.starts_with("/19/") => Occurrence::Uplink(told(path.into())),
-                Some(path) => Occurrence::Resources(told(path.into()), Came::Notified),
-            });
-        }
+        self.hand_up(key, arrival, device, path, message.content_format, message.payload);
+    }
+
+    /// A whole report, or values, for the flows.
+    pub(super) fn hand_up(
+        &mut self,
+        key: Key,
+        arrival: Arrival,
+        device: DeviceId,
+        path: Option<String>,
+        content_format: Option<u16>,
+        payload: Vec<u8>,
+    ) {
+        let Some(ticket) = self.open(key, arrival, What::Uplink) else { return };
+        let told = |path| UplinkMessage { ticket, device, path, content_format, payload };
+        self.occur(match path {
+            None => Occurrence::Uplink(told(REPORT_PATH.into())),
+            Some(path) if is_a_report(Some(&path)) => Occurrence::Uplink(told(path.into())),
+            Some(path) => Occurrence::Resources(told(path.into()), Came::Notified),
+        });
     }
 
     /// Takes note of a confirmable message that nothing needs to be stored of.
@@ -289,9 +326,4 @@ impl Server {
             self.transmit(arrival.peer, empty_ack(arrival.mid));
         }
     }
-}
-
-fn reply_of(message: &Message) -> Reply {
-    let Message { code, content_format, observe, .. } = *message;
-    Reply { code, content_format, observe, payload: message.payload.clone() }
 }

@@ -7,14 +7,15 @@
 //! ([`Names`]); when it speaks, or is spoken to, its registration is recalled from the store, and kept for a while.
 //! Several servers share one address: each device has one of them as its home, and what comes to another is passed on ([`Passed`]).
 //!
-//! What a reader might ask: lifetime is renewed by Register and Update only, not by uplinks (LwM2M Core 6.2.2). Every notify
-//! with a known token is delivered, also an "older" one: a report of object 19 is a fact of its own, not the newest state of
-//! something, so the freshness rule of RFC 7641 3.4 does not apply. A message that carries a known token or location, both
+//! What a reader might ask: lifetime is renewed by Register and Update only, not by uplinks (LwM2M Core 6.2.2). Every notify of
+//! object 19 is delivered, also an "older" one: a report is a fact of its own, not the newest state of something, so the rule of RFC
+//! 7641 3.4 concerns the other observations only. What takes more than one datagram is joined before anybody hears of it. A message that carries a known token or location, both
 //! unguessable, moves the device to the address it came from. Not here: bootstrap, DTLS.
 
 mod admission;
 pub mod appdata;
 mod ask;
+mod bodies;
 pub mod content;
 mod downlink;
 mod exchange;
@@ -35,7 +36,7 @@ use std::borrow::Cow;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use crate::coap::{Fault, Timing};
+use crate::coap::{Fault, Timing, TransferLimits};
 use crate::model::{DeviceId, Registration};
 
 pub use ask::{Ask, Reply};
@@ -58,6 +59,10 @@ pub struct ServerConfig {
     pub dedup_entries: usize,
     /// Most downlinks waiting for one device.
     pub downlinks_per_device: usize,
+    /// Caps of bodies that take more than one datagram.
+    pub transfer: TransferLimits,
+    /// Most observations whose newest notify is remembered for two minutes.
+    pub fresh_observations: usize,
     /// Added to every lifetime before it counts as over.
     pub lifetime_grace: Duration,
     /// A device that has neither spoken nor been spoken to for this long leaves memory, once or twice over.
@@ -100,6 +105,8 @@ impl Default for ServerConfig {
             open_tickets: 16_384,
             dedup_entries: 1 << 20,
             downlinks_per_device: 16,
+            transfer: TransferLimits::default(),
+            fresh_observations: 1 << 16,
             lifetime_grace: Duration::ZERO,
             rest: Duration::from_secs(60),
             awake_devices: 32_768,
@@ -368,10 +375,16 @@ pub enum Remark {
         /// "4.04 Not Found", "RST", "no answer", "2.05 without Observe"
         why: String,
     },
-    /// An uplink is only the first block of a larger body; it was delivered as it is.
+    /// The rest of a notify did not come, so nothing was delivered; a confirmable one was not acknowledged.
     Partial {
         /// who
         device: DeviceId,
+        /// of this
+        path: String,
+        /// bytes that had come
+        bytes: usize,
+        /// "no answer", "it changed while it was fetched"
+        why: String,
     },
 }
 
@@ -392,6 +405,10 @@ pub struct Counters {
     pub busy: u64,
     /// Downlinks and Observes sent again.
     pub retransmissions: u64,
+    /// Notifies of which the rest did not come ([`Remark::Partial`]).
+    pub partial: u64,
+    /// Notifies that came after a newer one of the same observation, object 19 apart (RFC 7641 3.4).
+    pub outdated: u64,
     /// Devices whose registration was read from the store because they spoke or were spoken to.
     pub recalled: u64,
     /// Datagrams that found no room to wait for that.
@@ -407,6 +424,8 @@ impl std::ops::AddAssign for Counters {
         self.unknown_token += other.unknown_token;
         self.busy += other.busy;
         self.retransmissions += other.retransmissions;
+        self.partial += other.partial;
+        self.outdated += other.outdated;
         self.recalled += other.recalled;
         self.not_parked += other.not_parked;
     }

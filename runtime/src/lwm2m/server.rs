@@ -7,10 +7,12 @@ use std::net::SocketAddr;
 use std::time::Instant;
 
 use crate::coap::{
-    self, Code, Dedup, EXCHANGE_LIFETIME, Key, KeyedState, Kind, Message, NON_LIFETIME, Random, Seen, Timing, Token,
+    self, Block, Code, Collector, Dedup, EXCHANGE_LIFETIME, Echo, Freshness, Key, KeyedState, Kind, Message, NON_LIFETIME,
+    Random, Seen, Timing, Token,
 };
 use crate::model::{Deadlines, DeviceId, Registration, Timestamp};
 
+use super::bodies::Fetches;
 use super::exchange::Timer;
 use super::names::Names;
 use super::recall::Park;
@@ -48,10 +50,16 @@ pub struct Server {
     tickets: HashMap<Ticket, Pending, KeyedState>,
     next_ticket: u64,
     next_serial: u32,
+    /// Of tokens: no two of four million are the same.
+    pub(super) next_nonce: u32,
     /// Own message ids for non-confirmable replies.
     next_mid: u16,
     /// Exchanges under way by where they went and their message id: empty ACK and RST have no token.
     pub(super) awaiting: HashMap<(SocketAddr, u16), Slot, KeyedState>,
+    pub(super) collector: Collector,
+    pub(super) fetches: Fetches,
+    pub(super) freshness: Freshness,
+    pub(super) echo: Echo,
     pub(super) resends: BinaryHeap<Reverse<Timer>>,
     transmits: VecDeque<Transmit>,
     passed: VecDeque<(u8, Passed)>,
@@ -78,6 +86,26 @@ pub(super) struct Arrival {
     pub(super) token: Token,
     /// Bytes of the request; a reply to a stranger stays within three times that.
     pub(super) bytes: usize,
+    /// Which block of the request's body it was; a reply says so (RFC 7959 2.3).
+    pub(super) block1: Option<Block>,
+    /// Classes of responses that are not wanted.
+    pub(super) no_response: Option<u8>,
+}
+
+impl Arrival {
+    pub(super) fn new(at: Instant, peer: SocketAddr, message: &Message, bytes: usize) -> Self {
+        let Message { kind, mid, token, block1, no_response, .. } = *message;
+        Self { at, peer, kind, mid, token, bytes, block1, no_response }
+    }
+
+    /// The reply as it is sent: an empty ACK, or nothing, if its class is not wanted (RFC 7967 2.1).
+    pub(super) fn spell(&self, reply: &Message) -> Vec<u8> {
+        match (reply.code.is_unwanted(self.no_response), self.kind) {
+            (false, _) => reply.to_bytes(),
+            (true, Kind::Con) => coap::empty_ack(self.mid),
+            (true, _) => Vec::new(),
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -116,8 +144,13 @@ impl Server {
             tickets: HashMap::with_hasher(state),
             next_ticket: u64::from(config.place.index) << 56,
             next_serial: 0,
+            next_nonce: u32::from(random.draw_mid()) << 6,
             next_mid: random.draw_mid(),
             awaiting: HashMap::with_hasher(state),
+            collector: Collector::new(config.transfer, state),
+            fetches: Fetches::new(&config.transfer, state),
+            freshness: Freshness::new(config.fresh_observations, state),
+            echo: Echo::new(random.draw_secret()),
             resends: BinaryHeap::new(),
             transmits: VecDeque::new(),
             passed: VecDeque::new(),
@@ -187,7 +220,7 @@ impl Server {
             }
             return;
         }
-        let arrival = Arrival { at: now, peer, kind, mid, token: message.token, bytes: datagram.len() };
+        let arrival = Arrival::new(now, peer, &message, datagram.len());
         if message.code.is_request() {
             self.request(wall, key, arrival, message, datagram);
         } else {
@@ -204,9 +237,7 @@ impl Server {
         let moment = self.steady(now);
         if self.expiries.first().is_some_and(|first| first <= moment) {
             for device in self.expiries.take_due(moment, EXPIRED_AT_ONCE) {
-                if let Some(slot) = self.roster.by_device(device) {
-                    self.take_out(slot);
-                }
+                self.end(device);
                 self.occur(Occurrence::Expired { device });
             }
         }
@@ -270,8 +301,17 @@ impl Server {
         (self.tickets.len(), self.dedup.len())
     }
 
+    /// Bodies that take more than one datagram and are not whole yet, and the bytes they cost.
+    #[must_use]
+    pub fn transfers(&self) -> (usize, usize) {
+        let (ours, theirs) = (self.fetches.load(), self.collector.load());
+        (ours.0 + theirs.0, ours.1 + theirs.1)
+    }
+
     pub(super) fn transmit(&mut self, peer: SocketAddr, datagram: Vec<u8>) {
-        self.transmits.push_back(Transmit { peer, datagram });
+        if !datagram.is_empty() {
+            self.transmits.push_back(Transmit { peer, datagram });
+        }
     }
 
     /// Passes on what is for another server; false if it is for this one.
@@ -335,13 +375,16 @@ impl Server {
 
     /// A reply to a request: piggybacked for CON, a NON of its own otherwise (RFC 7252 5.2).
     pub(super) fn reply(&mut self, arrival: &Arrival, code: Code) -> Message {
-        match arrival.kind {
+        let mut reply = match arrival.kind {
             Kind::Con => Message::new(Kind::Ack, code, arrival.mid, arrival.token),
             Kind::Non | Kind::Ack | Kind::Rst => {
                 self.next_mid = self.next_mid.wrapping_add(1);
                 Message::new(Kind::Non, code, self.next_mid, arrival.token)
             }
-        }
+        };
+        // A Block1 beside an error would be a hint at another size.
+        reply.block1 = arrival.block1.filter(|_| code.is_success());
+        reply
     }
 
     pub(super) fn timing(&self, max_retransmit: Option<u8>) -> Timing {

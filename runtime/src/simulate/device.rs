@@ -1,9 +1,13 @@
 //! A simulated device as a state machine. Speaks CoAP to one server; its payloads mean nothing here.
 
 use std::collections::VecDeque;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant};
 
-use crate::coap::{self, Code, Confirmable, Kind, Message, OCTET_STREAM, Random, Step, Token};
+use crate::coap::{
+    self, Code, Collected, Collector, Confirmable, KeyedState, Kind, Message, OCTET_STREAM, Push, Pushed, Random, Step, Token,
+    TransferLimits, serve,
+};
 
 use super::radio::{Radio, Reception};
 use super::{DeviceConfig, Happening};
@@ -43,6 +47,8 @@ struct Exchange {
     token: Token,
     datagram: Vec<u8>,
     clock: Confirmable,
+    /// The body of a Register, perhaps in blocks.
+    push: Option<Push>,
 }
 
 /// A device. Call `handle_*` with what happened and poll until nothing is left.
@@ -61,6 +67,10 @@ pub struct Device {
     reports: VecDeque<(u32, Vec<u8>)>,
     next_n: u32,
     answered: VecDeque<(u16, Token, Vec<u8>)>,
+    /// The newest report, for who asks for its further blocks.
+    reported: Vec<u8>,
+    /// Downlinks that come block by block.
+    collector: Collector,
     /// Non-confirmable reports that an RST may still refer to.
     spoken: VecDeque<u16>,
     transmits: VecDeque<Vec<u8>>,
@@ -75,8 +85,13 @@ impl Device {
         Self {
             radio: Radio::new(config.power_mode, config.awake, config.paging),
             mid: random.draw_mid(),
+            collector: Collector::new(
+                TransferLimits { szx: config.szx, ..TransferLimits::default() },
+                KeyedState::new(&mut random),
+            ),
             random,
             config,
+            reported: Vec::new(),
             stage: Stage::Off,
             exchange: None,
             observer: None,
@@ -221,36 +236,53 @@ impl Device {
 
     fn request(&mut self, now: Instant, purpose: Purpose, location: &[String]) {
         let mid = self.next_mid();
-        let Some(token) = Token::new(self.random.draw().to_be_bytes().get(..4).unwrap_or_default()) else { return };
-        let lifetime = format!("lt={}", self.config.lifetime_s);
-        let place = location.iter().map(String::as_str);
-        let message = |code| Message::new(Kind::Con, code, mid, token);
-        let message = match &purpose {
-            Purpose::Register => message(Code::POST)
-                .with_path(["rd"])
-                .with_query("lwm2m=1.0".to_owned())
-                .with_query(format!("ep={}", self.config.endpoint))
-                .with_query("b=UQ".to_owned())
-                .with_query(lifetime)
-                .with_payload(LINK_FORMAT, OBJECTS.to_vec()),
-            Purpose::Update => message(Code::POST).with_path(place).with_query(lifetime),
-            Purpose::Deregister | Purpose::Report { .. } => message(Code::DELETE).with_path(place),
-        };
+        let token = self.draw_token();
         if purpose == Purpose::Register {
             self.observer = None;
+            let push = Push::new(OBJECTS.to_vec(), self.config.szx);
+            return self.begin(now, purpose, &push.fill(self.registration(mid, token)), Some(push));
         }
-        self.begin(now, purpose, &message);
+        let message = |code| Message::new(Kind::Con, code, mid, token).with_path(location.iter().map(String::as_str));
+        let message = match &purpose {
+            Purpose::Update => message(Code::POST).with_query(format!("lt={}", self.config.lifetime_s)),
+            _ => message(Code::DELETE),
+        };
+        self.begin(now, purpose, &message, None);
+    }
+
+    fn registration(&self, mid: u16, token: Token) -> Message {
+        let mut message = Message::new(Kind::Con, Code::POST, mid, token)
+            .with_path(["rd"])
+            .with_query("lwm2m=1.0".to_owned())
+            .with_query(format!("ep={}", self.config.endpoint))
+            .with_query("b=UQ".to_owned())
+            .with_query(format!("lt={}", self.config.lifetime_s));
+        message.content_format = Some(LINK_FORMAT);
+        message
+    }
+
+    /// The next block of a Register, with a token of its own.
+    fn go_on(&mut self, now: Instant, push: Push) {
+        let (mid, token) = (self.next_mid(), self.draw_token());
+        let message = push.fill(self.registration(mid, token));
+        self.begin(now, Purpose::Register, &message, Some(push));
+    }
+
+    fn draw_token(&mut self) -> Token {
+        Token::new(self.random.draw().to_be_bytes().get(..4).unwrap_or_default()).unwrap_or_default()
     }
 
     fn notify(&mut self, now: Instant, observer: Token, n: u32, payload: Vec<u8>) {
         let mid = self.next_mid();
         self.sequence = (self.sequence + 1) & 0x00ff_ffff;
         let kind = if self.config.confirmable { Kind::Con } else { Kind::Non };
-        let mut message = Message::new(kind, Code::CONTENT, mid, observer).with_payload(OCTET_STREAM, payload.clone());
-        message.observe = Some(self.sequence);
+        let mut message = Message::new(kind, Code::CONTENT, mid, observer);
+        (message.content_format, message.observe) = (Some(OCTET_STREAM), Some(self.sequence));
+        self.reported.clone_from(&payload);
+        let message = serve(&message.clone(), message, &payload, self.config.szx);
         self.happen(Happening::Sent { n });
         if self.config.confirmable {
-            return self.begin(now, Purpose::Report { n, payload }, &message);
+            return self.begin(now, Purpose::Report { n, payload }, &message, None);
         }
         if self.spoken.len() >= REMEMBERED {
             self.spoken.pop_front();
@@ -259,10 +291,11 @@ impl Device {
         self.send(now, message.to_bytes());
     }
 
-    fn begin(&mut self, now: Instant, purpose: Purpose, message: &Message) {
+    fn begin(&mut self, now: Instant, purpose: Purpose, message: &Message, push: Option<Push>) {
         let clock = Confirmable::start(now, &self.config.timing, self.random.draw_fraction());
         let datagram = message.to_bytes();
-        self.exchange = Some(Exchange { purpose, mid: message.mid, token: message.token, datagram: datagram.clone(), clock });
+        self.exchange =
+            Some(Exchange { purpose, mid: message.mid, token: message.token, datagram: datagram.clone(), clock, push });
         self.send(now, datagram);
     }
 
@@ -288,22 +321,22 @@ impl Device {
                 Some(exchange) if exchange.mid == message.mid => exchange.clock.acknowledged(),
                 _ => {}
             },
-            (Kind::Ack, code) => {
+            (Kind::Ack, _) => {
                 if self.exchange.as_ref().is_some_and(|e| e.mid == message.mid && e.token == message.token) {
-                    self.settle(now, Some((code, message.location)));
+                    self.settle(now, Some(message));
                 }
             }
             (Kind::Rst, _) => self.reset(now, message.mid),
             (Kind::Con, Code::EMPTY) => self.send(now, coap::reset(message.mid)),
             (Kind::Non, Code::EMPTY) => {}
             (kind, code) if code.is_request() => self.answer(now, kind, message),
-            (kind, code) => {
+            (kind, _) => {
                 let ours = self.exchange.as_ref().is_some_and(|exchange| exchange.token == message.token);
                 if kind == Kind::Con {
                     self.send(now, if ours { coap::empty_ack(message.mid) } else { coap::reset(message.mid) });
                 }
                 if ours {
-                    self.settle(now, Some((code, message.location)));
+                    self.settle(now, Some(message));
                 }
             }
         }
@@ -311,9 +344,14 @@ impl Device {
     }
 
     /// The exchange under way was answered; none = an empty ACK, which is all that a report gets.
-    fn settle(&mut self, now: Instant, answer: Option<(Code, Vec<String>)>) {
+    fn settle(&mut self, now: Instant, answer: Option<Message>) {
         let Some(exchange) = self.exchange.take() else { return };
-        match (exchange.purpose, answer) {
+        if let (Some(mut push), Some(message)) = (exchange.push, &answer)
+            && push.take(message) == Pushed::Next
+        {
+            return self.go_on(now, push);
+        }
+        match (exchange.purpose, answer.map(|message| (message.code, message.location))) {
             (Purpose::Report { n, .. }, _) => self.happen(Happening::Acknowledged { n }),
             (Purpose::Register, Some((Code::CREATED, location))) => {
                 self.stage = Stage::In { location };
@@ -391,11 +429,25 @@ impl Device {
                 if observe == Some(1) {
                     self.observer = None;
                 }
-                reply.code = Code::CONTENT;
+                (reply.code, reply.content_format) = (Code::CONTENT, message.block2.map(|_| OCTET_STREAM));
+                if message.block2.is_some() {
+                    reply = serve(&message, reply, &self.reported, self.config.szx);
+                }
             }
             (["19", "1", "0"], Code::PUT, _) => {
-                reply.code = Code::CHANGED;
-                self.happen(Happening::Downlink { payload: message.payload });
+                // One server: its address tells nothing.
+                let server = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0));
+                let collected = self.collector.collect(now, server, &message);
+                (reply.code, reply.block1) = match &collected {
+                    Collected::Whole(_) => (Code::CHANGED, message.block1),
+                    Collected::Continue(block) => (Code::CONTINUE, Some(*block)),
+                    Collected::Gap => (Code::INCOMPLETE, None),
+                    Collected::TooLarge(_) => (Code::TOO_LARGE, None),
+                    Collected::Malformed => (Code::BAD_REQUEST, None),
+                };
+                if let Collected::Whole(payload) = collected {
+                    self.happen(Happening::Downlink { payload });
+                }
             }
             (["19", "0" | "1", "0"], ..) => reply.code = Code::METHOD_NOT_ALLOWED,
             _ => {}

@@ -12,7 +12,7 @@ mod tests;
 
 use std::time::Duration;
 
-use crate::coap::{Code, Timing};
+use crate::coap::{Code, MAX_SZX, Timing};
 use crate::model::PowerMode;
 
 pub use device::Device;
@@ -37,6 +37,9 @@ pub struct DeviceConfig {
     pub paging: Duration,
     /// Most reports that wait to be sent; the oldest gives way.
     pub backlog: usize,
+    /// Size exponent of its blocks (RFC 7959), 0 to 6: what is longer than 16 << `szx` bytes it sends block by block, and it asks for
+    /// blocks no larger than that.
+    pub szx: u8,
 }
 
 impl DeviceConfig {
@@ -52,6 +55,7 @@ impl DeviceConfig {
             awake: Duration::from_secs(10),
             paging: Duration::from_millis(20_480),
             backlog: 64,
+            szx: MAX_SZX,
         }
     }
 }

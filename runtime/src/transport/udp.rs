@@ -250,8 +250,8 @@ fn remarked(remark: &Remark) {
         Remark::NotObserved { device, path, why } => {
             tracing::warn!(%device, path, why, "the device does not let this be observed: what it reports there cannot come");
         }
-        Remark::Partial { device } => {
-            tracing::warn!(%device, "an uplink is the first block of a larger one; block-wise uplinks are not joined");
+        Remark::Partial { device, path, bytes, why } => {
+            tracing::warn!(%device, path, bytes, why, "the rest of a notify did not come: nothing of it was stored");
         }
         Remark::Malformed { peer, fault } => tracing::debug!(%peer, ?fault, "malformed datagram"),
         Remark::Refused { peer, why } => tracing::debug!(%peer, why, "refused a request"),

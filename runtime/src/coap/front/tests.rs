@@ -105,7 +105,10 @@ fn what_is_unusual_and_allowed() {
     let twice = parse(&con_get(&[0xe1, 0, 23, 7, 0x00])).unwrap().request_tag;
     assert_eq!(twice, [Tag::new(&[7]).unwrap(), Tag::default()], "Request-Tag may come again, and be empty");
     let quiet = parse(&con_get(&[0xd1, 245, 0x18])).unwrap();
-    assert_eq!([Code::CHANGED, Code::BAD_REQUEST, Code::UNAVAILABLE].map(|code| quiet.wants(code)), [true, false, false]);
+    assert_eq!(
+        [Code::CHANGED, Code::BAD_REQUEST, Code::UNAVAILABLE].map(|code| code.is_unwanted(quiet.no_response)),
+        [false, true, true]
+    );
     assert_eq!(parse(&[0x40, 0x00, 0x12, 0x34]).unwrap().code, Code::EMPTY);
 }
 

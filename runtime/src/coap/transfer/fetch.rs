@@ -48,7 +48,25 @@ pub enum Lost {
     Malformed,
 }
 
+impl Lost {
+    /// What the answer comes to for who asked.
+    #[must_use]
+    pub fn code(self) -> Code {
+        match self {
+            Self::TooLarge => Code::TOO_LARGE,
+            Self::Refused(code) => code,
+            Self::Changed | Self::Malformed => Code::BAD_GATEWAY,
+        }
+    }
+}
+
 impl Fetch {
+    /// For a body that is gone when it changes: it is lost then, and not begun anew.
+    #[must_use]
+    pub fn of_a_fact() -> Self {
+        Self { restarts: MAX_RESTARTS, ..Self::default() }
+    }
+
     /// What has come; a body that was lost is told of with this.
     #[must_use]
     pub fn so_far(&self) -> &[u8] {

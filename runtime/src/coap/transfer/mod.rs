@@ -36,14 +36,23 @@ pub struct TransferLimits {
     pub bytes: usize,
     /// Most bodies that are not whole yet.
     pub bodies: usize,
-    /// How long a body waits for its next block.
+    /// How long a body that a device sends waits for its next block.
     pub lifetime: Duration,
+    /// How long the rest of a notify waits for a device that fell asleep.
+    pub rest: Duration,
     /// Size exponent of blocks that the gateway makes, and the largest that it wants to get: 0 to 6, 16 to 1024 bytes.
     pub szx: u8,
 }
 
 impl Default for TransferLimits {
     fn default() -> Self {
-        Self { body_bytes: 64 << 10, bytes: 16 << 20, bodies: 4_096, lifetime: EXCHANGE_LIFETIME, szx: MAX_SZX }
+        Self {
+            body_bytes: 64 << 10,
+            bytes: 16 << 20,
+            bodies: 4_096,
+            lifetime: EXCHANGE_LIFETIME,
+            rest: Duration::from_secs(25 * 3_600),
+            szx: MAX_SZX,
+        }
     }
 }

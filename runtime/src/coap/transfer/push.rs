@@ -84,6 +84,12 @@ impl Push {
         }
     }
 
+    /// Did it go in one datagram?
+    #[must_use]
+    pub fn is_one_datagram(&self) -> bool {
+        self.form == Form::OneDatagram
+    }
+
     fn end(&self) -> usize {
         match self.form {
             Form::OneDatagram => self.body.len(),

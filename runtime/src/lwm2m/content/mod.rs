@@ -286,8 +286,7 @@ fn too_many(format: Format) -> ContentError {
 
 /// The path that most names can be written below: the deepest one strictly above all.
 fn above(values: &[Datum]) -> Path {
-    // Nothing is above the root: beside it all names are whole.
-    let parents = values.iter().map(|datum| datum.path.parent().unwrap_or(Path::ROOT));
+    let parents = values.iter().filter_map(|datum| datum.path.parent());
     parents.reduce(|a, b| a.shared(&b)).unwrap_or(Path::ROOT)
 }
 

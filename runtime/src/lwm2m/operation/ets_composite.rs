@@ -66,9 +66,6 @@ fn ets_234_write_in_senml_json() {
 fn ets_235_read_composite_of_the_root() {
     let operation = Operation::ReadComposite { paths: vec![Path::ROOT] };
     sends(&operation, "FETCH /", [Some(112), Some(112), None], &hex("81 A1 00 61 2F"));
-    let besides = Operation::ReadComposite { paths: composite(&["/", "/3/0/9"]) };
-    let payload = hex("82 A1 00 61 2F A1 00 66 2F332F302F39");
-    sends(&besides, "FETCH /", [Some(112), Some(112), None], &payload);
     let payload = br#"[{"bn":"/1/0/","n":"0","v":101},{"bn":"/3/0/","n":"9","v":95},{"bn":"/3303/0/","n":"5700","v":21.5}]"#;
     let expected = [("/1/0/0", Value::Integer(101)), ("/3/0/9", Value::Integer(95)), ("/3303/0/5700", Value::Float(21.5))];
     takes(&operation, Format::SenmlJson, payload, &expected);

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
+use super::server::Arrival;
 use super::{
     Answer, Ask, Came, Counters, DownlinkId, Names, Occurrence, Passed, Place, Remark, Reply, Server, ServerConfig, Ticket,
     UplinkMessage, Use, Wire, spell,
@@ -278,7 +279,22 @@ fn requests_that_are_refused_at_once() {
     let missing = bench.ask(Code::POST, 99, "rd", &["lt=60", "b=UQ", "lwm2m=1.0"]);
     assert_eq!(missing[0].payload, b"ep is missing");
     let known = bench.ask(Code::GET, 200, ".well-known/core", &[]);
-    assert_eq!((known[0].code, known[0].payload.as_slice()), (Code::CONTENT, &b"</rd>"[..]));
+    let links = b"</rd>;rt=\"core.rd\";ct=40,</dp>;ct=\"110 112\"";
+    assert_eq!((known[0].code, known[0].payload.as_slice()), (Code::CONTENT, &links[..]));
+}
+
+#[test]
+fn a_large_answer_waits_until_the_address_is_proven() {
+    let mut bench = bench();
+    let request = Message::new(Kind::Con, Code::GET, 5, Token::default());
+    let arrival = Arrival::new(bench.now, bench.peer, &request, 20);
+    let answer = vec![0x5a; 61];
+    assert_eq!(bench.server.challenge(bench.wall, &arrival, &[], answer[1..].to_vec()), answer[1..], "three times 20 bytes");
+    let challenge = parse(&bench.server.challenge(bench.wall, &arrival, &[], answer.clone())).unwrap();
+    assert_eq!((challenge.kind, challenge.code, challenge.mid), (Kind::Ack, Code::UNAUTHORIZED, 5));
+    assert_eq!(bench.server.challenge(bench.wall, &arrival, &challenge.echo, answer.clone()), answer, "it repeats the Echo");
+    let elsewhere = Arrival { peer: "192.0.2.9:5683".parse().unwrap(), ..arrival };
+    assert_ne!(bench.server.challenge(bench.wall, &elsewhere, &challenge.echo, answer.clone()), answer, "another address");
 }
 
 #[test]
