@@ -1,7 +1,17 @@
 //! The LwM2M server against simulated devices, in virtual time: what must hold whatever the network does.
 
 #[cfg(test)]
+mod blocks;
+#[cfg(test)]
 mod bytes;
+#[cfg(test)]
+mod rfc7252;
+#[cfg(test)]
+mod rfc7641;
+#[cfg(test)]
+mod rfc7959;
+#[cfg(test)]
+mod rig;
 #[cfg(test)]
 mod world;
 

@@ -161,7 +161,11 @@ impl World {
     }
 
     pub(crate) fn send(&mut self, index: usize, number: u128) {
-        let ask = Ask::new(Code::PUT, ["19", "1", "0"]).with_payload(42, number.to_be_bytes().to_vec());
+        self.send_payload(index, number, number.to_be_bytes().to_vec());
+    }
+
+    pub(crate) fn send_payload(&mut self, index: usize, number: u128, payload: Vec<u8>) {
+        let ask = Ask::new(Code::PUT, ["19", "1", "0"]).with_payload(42, payload);
         let send = Answer::Send { device: id(index), id: DownlinkId(number), ask, wire: None, max_retransmit: None };
         self.server.handle_answer(self.now, send);
         self.drain_server();

@@ -18,6 +18,10 @@ use codecgate::{coap, package, vectors};
 use codecgate_sdk::layout::{from_bytes, to_bytes};
 use codecgate_sdk::wire::Downlink;
 
+mod transfer;
+
+pub use transfer::transfer;
+
 /// Name, decoder.
 pub type Target = (&'static str, fn(&[u8]));
 
@@ -39,6 +43,7 @@ pub const TARGETS: &[Target] = &[
     ("manifest", manifest),
     ("package", package),
     ("profile", profile),
+    ("transfer", transfer),
     ("vectors", vectors),
 ];
 
@@ -332,6 +337,7 @@ mod tests {
                 read(root().join("profiles/parking-sensor.json")),
                 read(root().join("profiles/broken/several-mistakes.json")),
             ],
+            "transfer" => vec![blocks()],
             "vectors" => ["water-meter", "smoke-detector"]
                 .iter()
                 .flat_map(|name| folder(&root().join("plugins").join(name).join("vectors"), "json"))
@@ -365,6 +371,20 @@ mod tests {
         let leave = Message::new(Kind::Con, Code::DELETE, 4, Token::from(4)).with_path(["rd", "0a"]);
         let datagrams = [register, notify, update, leave].map(|message| message.to_bytes());
         datagrams.iter().flat_map(|bytes| [&[u8::try_from(bytes.len()).expect("short")], &bytes[..]].concat()).collect()
+    }
+
+    /// Three blocks of 16 bytes that are sent, one of them twice, and three that are fetched.
+    fn blocks() -> Vec<u8> {
+        let step = |what: u8, block: u8, etag: u8| [what, 1, 0, 0, block, etag];
+        [
+            step(0x01, 0x08, 0),
+            step(0x01, 0x18, 0),
+            step(0x01, 0x18, 0),
+            step(0x02, 0x20, 0),
+            step(0x00, 0x08, 1),
+            step(0x00, 0x10, 2),
+        ]
+        .concat()
     }
 
     const MANIFEST: &str =
