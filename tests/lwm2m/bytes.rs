@@ -33,6 +33,7 @@ fn registration() -> Registration {
         observations: Vec::new(),
         registered: WALL,
         updated: WALL,
+        moves: Default::default(),
     }
 }
 

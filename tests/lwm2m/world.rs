@@ -317,6 +317,7 @@ impl World {
             observations: Vec::new(),
             registered: self.wall(),
             updated: self.wall(),
+            moves: Default::default(),
         }
     }
 

@@ -2,7 +2,7 @@
 //!
 //! Built with coap-lite and nothing of the gateway's own CoAP code, so that the two do not share a misreading.
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use coap_lite::{CoapOption, MessageClass, MessageType, Packet, RequestType, ResponseType};
@@ -30,7 +30,15 @@ impl RawDevice {
     /// # Panics
     /// When there is no socket.
     pub async fn new(server: SocketAddr) -> Self {
-        let socket = UdpSocket::bind("127.0.0.1:0").await.expect("a socket");
+        Self::at(Ipv4Addr::LOCALHOST, server).await
+    }
+
+    /// The same at another of this machine's addresses.
+    ///
+    /// # Panics
+    /// When there is no socket.
+    pub async fn at(own: Ipv4Addr, server: SocketAddr) -> Self {
+        let socket = UdpSocket::bind((own, 0)).await.expect("a socket");
         socket.connect(server).await.expect("a route");
         Self { socket, mid: 1, token: Vec::new(), location: Vec::new(), requests: Vec::new(), resent: 0, strays: 0 }
     }

@@ -97,3 +97,24 @@ async fn two_gateways_run_in_one_process() {
         gateway.stop().await;
     }
 }
+
+/// Without security whoever knows a name can register under it: that is told, and limited.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_register_from_elsewhere_takes_the_device_over_visibly_and_not_without_limit() {
+    let gateway = Gateway::with(|config| config.coap.moves_per_hour = 2).await;
+    let product = gateway.add_product("water-meter", json!({})).await;
+    let id = gateway.add_device(product, "meter-1").await;
+    let mut codes = Vec::new();
+    for last in [1, 2, 3, 4, 4, 3] {
+        let mut meter = RawDevice::at([127, 0, 9, last].into(), gateway.coap_addr()).await;
+        codes.push(meter.register("meter-1").await.header.get_code());
+    }
+    assert_eq!(codes, ["2.01", "2.01", "2.01", "4.29", "4.29", "2.01"], "where it is it may register anew");
+    let events = gateway.api().get(&format!("/api/v1/devices/{id}/events")).await.expect(200);
+    let items = events["items"].as_array().unwrap().iter();
+    let told: Vec<_> = items.filter(|event| event["kind"] == "device-moved").map(|event| &event["data"]).collect();
+    let outcomes: Vec<_> = told.iter().map(|data| data["outcome"].as_str().unwrap()).collect();
+    assert_eq!(outcomes, ["refused", "taken-over", "taken-over"], "newest first, one for all that were refused: {events}");
+    assert!(told[0]["to"].as_str().unwrap().starts_with("127.0.9.4:") && told[0]["withinHour"] == 3, "{events}");
+    gateway.stop().await;
+}

@@ -3,7 +3,8 @@
 //! against one.
 //!
 //! `cargo bench --bench uplink [-- --quick] [ratio|swap|push|memory|products ..]`. Ratios are what counts: the load shares the
-//! machine.
+//! machine. `fleet`, a million registered devices, takes some minutes and a gigabyte of disk, and runs only when it is named
+//! (`--sockets N` shares its address).
 #![expect(
     clippy::unwrap_used,
     clippy::indexing_slicing,
@@ -13,6 +14,8 @@
     reason = "a bench reads the clock and stops at any surprise"
 )]
 
+mod crowd;
+mod fleet;
 mod memory;
 mod products;
 mod push;
@@ -30,6 +33,7 @@ struct Plan {
     rounds: usize,
     round: Duration,
     idle: u32,
+    fleet: [u32; 3],
     products: u32,
     /// Sections to run; none = all.
     only: Vec<String>,
@@ -45,9 +49,25 @@ fn main() {
     let quick = std::env::args().any(|argument| argument == "--quick");
     let only = std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
     let plan = if quick {
-        Plan { devices: 256, rounds: 3, round: Duration::from_secs(1), idle: 2_000, products: 16, only }
+        Plan {
+            devices: 256,
+            rounds: 3,
+            round: Duration::from_secs(1),
+            idle: 2_000,
+            fleet: [1_000, 4_000, 10_000],
+            products: 16,
+            only,
+        }
     } else {
-        Plan { devices: 1024, rounds: 7, round: Duration::from_secs(3), idle: 20_000, products: 1_000, only }
+        Plan {
+            devices: 1024,
+            rounds: 7,
+            round: Duration::from_secs(3),
+            idle: 20_000,
+            fleet: [10_000, 100_000, 1_000_000],
+            products: 1_000,
+            only,
+        }
     };
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     runtime.block_on(run(plan));
@@ -55,6 +75,10 @@ fn main() {
 
 async fn run(plan: Plan) {
     let component = rig::water_meter();
+    if plan.only.iter().any(|name| name == "fleet") {
+        let sockets = std::env::args().skip_while(|argument| argument != "--sockets").nth(1);
+        return fleet::section(&component, &plan.fleet, sockets.map_or(1, |number| number.parse().unwrap())).await;
+    }
     let data = tempfile::tempdir().unwrap();
     let gateway = rig::gateway(data.path(), |_| {}).await;
     let product = rig::product(&gateway, &component, "WM20").await;

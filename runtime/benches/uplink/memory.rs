@@ -9,7 +9,7 @@ use codecgate::app::Gateway;
 use codecgate::model::ProductId;
 use tokio::task::JoinSet;
 
-use super::rig::{self, Wire};
+use super::rig::{self, Wire, resident};
 
 /// Registrations under way at one time.
 const BESIDE: u32 = 64;
@@ -44,11 +44,4 @@ async fn register(gateway: &Gateway, range: std::ops::Range<u32>) {
     while let Some(done) = under_way.join_next().await {
         done.unwrap();
     }
-}
-
-/// Bytes that are resident now; 0 where there is no /proc.
-pub(super) fn resident() -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap_or_default();
-    line.trim().trim_end_matches(" kB").parse::<u64>().unwrap_or(0) * 1_024
 }

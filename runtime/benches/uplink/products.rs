@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::memory::resident;
+use super::rig::resident;
 use super::rig::{self, Code, Wire, drive, median};
 
 pub(super) async fn section(

@@ -48,7 +48,15 @@ impl Fixture {
         let bench = Bench { host: Arc::clone(&host), policy: Policy::default() };
         let catalog = Catalog::open(store.clone(), bench, rules).unwrap();
         let flow = Config::default().flow_limits();
-        let config = ShardsConfig { count: 1, queue: 64, names: Names::new([1; 32]), seed: [1; 32], flow, span_ms: 1_000 };
+        let config = ShardsConfig {
+            count: 1,
+            queue: 64,
+            moves_per_hour: 9,
+            names: Names::new([1; 32]),
+            seed: [1; 32],
+            flow,
+            span_ms: 1_000,
+        };
         let (shadow, _ends_with_the_process) = Shadow::start(store.clone(), Arc::clone(&catalog), Limits::default()).unwrap();
         let parts = (store.clone(), Arc::clone(&catalog));
         let (shards, devices) = Shards::start(&config, parts, &host, &shadow, &Answers::default()).unwrap();
@@ -202,6 +210,7 @@ async fn a_device_is_let_in_shown_listed_and_deleted() {
         observations: Vec::new(),
         registered: NOW,
         updated: NOW,
+        moves: Default::default(),
     };
     fixture.commit(Vec::new(), vec![Write::PutRegistration(registration)]).await;
 

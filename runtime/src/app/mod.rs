@@ -104,6 +104,7 @@ impl Gateway {
         let shards_config = ShardsConfig {
             count: config.workers,
             queue: SHARD_QUEUE,
+            moves_per_hour: config.coap.moves_per_hour,
             names: names.clone(),
             seed: seed()?,
             flow: config.flow_limits(),

@@ -48,7 +48,11 @@ fn folder(section: &Section<'_>, name: &str) -> Option<PathBuf> {
 }
 
 fn coap(section: &Section<'_>, default: &Coap) -> Coap {
-    Coap { listen: section.address("listen", default.listen), sockets: section.count("sockets", 1..=64, default.sockets) }
+    Coap {
+        listen: section.address("listen", default.listen),
+        sockets: section.count("sockets", 1..=64, default.sockets),
+        moves_per_hour: section.count("moves_per_hour", 0..=65_535, default.moves_per_hour),
+    }
 }
 
 fn http(section: &Section<'_>, default: Http) -> Http {

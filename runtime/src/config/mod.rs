@@ -60,6 +60,8 @@ pub struct Coap {
     pub listen: SocketAddr,
     /// Sockets that share it, each with a thread; default = a quarter of the cores, 1 to 4.
     pub sockets: u8,
+    /// Registers of a registered device from another IP address that are let in within an hour.
+    pub moves_per_hour: u16,
 }
 
 /// Where applications and operators come in.
@@ -220,6 +222,7 @@ impl Default for Config {
             coap: Coap {
                 listen: SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 5683),
                 sockets: u8::try_from(cores / 4).unwrap_or(4).clamp(1, 4),
+                moves_per_hour: 20,
             },
             http: Http { listen: SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8080), keys: Vec::new(), metrics_open: false },
             store: Store { cache_mib: 64, retention_days: 7, durability: Durability::Durable, queue: 65_536 },

@@ -110,7 +110,7 @@ fn an_unknown_key_names_the_nearest_one() {
         ("[store]\ndeadline_ms = 1", "store.deadline_ms", "`codec.deadline_ms` perhaps"),
         ("[webhooks]\ntimeout_s = 1", "webhooks", "`webhook` perhaps"),
         ("datadir = \"x\"", "datadir", "`data_dir` perhaps"),
-        ("[coap]\nxylophone_tuning = 1", "coap.xylophone_tuning", "one of listen, sockets"),
+        ("[coap]\nxylophone_tuning = 1", "coap.xylophone_tuning", "one of listen, sockets, moves_per_hour"),
     ] {
         let found = mistakes(toml);
         assert_eq!(found.len(), 1, "{found:?}");

@@ -45,6 +45,7 @@ pub(super) struct Entry {
     pub(super) location: u64,
     pub(super) registered: Timestamp,
     pub(super) updated: Timestamp,
+    pub(super) moves: model::Moves,
     pub(super) traits: Arc<Traits>,
     pub(super) talk: Option<Box<Talk>>,
     pub(super) lifetime_s: u32,
@@ -101,6 +102,7 @@ impl Entry {
             location: unspell(&registration.location)?,
             registered: registration.registered,
             updated: registration.updated,
+            moves: registration.moves,
             traits,
             talk: None,
             lifetime_s: registration.lifetime_s,
@@ -134,6 +136,7 @@ impl Entry {
             observations: observations.collect(),
             registered: self.registered,
             updated: self.updated,
+            moves: self.moves,
         }
     }
 

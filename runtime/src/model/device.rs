@@ -264,6 +264,38 @@ pub struct Registration {
     pub registered: Timestamp,
     /// Last Register or Update; with `lifetime_s` it gives the end.
     pub updated: Timestamp,
+    /// Registers from elsewhere while a registration lived.
+    #[serde(default, skip_serializing_if = "Moves::is_none")]
+    pub moves: Moves,
+}
+
+/// How often a device registered from another address while it was registered, within an hour. Without security anybody may register
+/// under a name that he knows: this is how it shows, and what limits it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Moves {
+    /// The first of this hour.
+    pub since: Timestamp,
+    /// How many since then, with those that were refused.
+    pub count: u16,
+}
+
+impl Moves {
+    const HOUR_MS: u64 = 3_600_000;
+
+    /// None so far.
+    #[must_use]
+    pub fn is_none(&self) -> bool {
+        self.count == 0
+    }
+
+    /// With one more.
+    #[must_use]
+    pub fn and_one(self, now: Timestamp) -> Self {
+        if self.is_none() || now.since(self.since) >= Self::HOUR_MS {
+            return Self { since: now, count: 1 };
+        }
+        Self { count: self.count.saturating_add(1), ..self }
+    }
 }
 
 /// An observation of a device's object, instance or resource (LwM2M Core 6.4).
@@ -332,6 +364,16 @@ mod tests {
         }
         assert_eq!(EndpointFormat::imei_of("my-meter"), None);
         assert!(Endpoint::new("a b").is_err() && Endpoint::new("").is_err() && Endpoint::new("x".repeat(129)).is_err());
+    }
+
+    #[test]
+    fn moves_are_counted_by_the_hour() {
+        let mut moves = Moves::default();
+        for minute in [0, 10, 59] {
+            moves = moves.and_one(Timestamp(7_000 + minute * 60_000));
+        }
+        assert_eq!(moves, Moves { since: Timestamp(7_000), count: 3 });
+        assert_eq!(moves.and_one(Timestamp(7_000 + 3_600_000)).count, 1);
     }
 
     #[test]

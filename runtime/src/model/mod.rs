@@ -15,7 +15,7 @@ mod version;
 pub use command::{Command, CommandId, CommandState, Failure};
 pub use deadlines::Deadlines;
 pub use device::{
-    BadEndpoint, Device, DeviceId, Endpoint, EndpointFormat, Observation, PowerMode, Product, ProductId, ProductKey,
+    BadEndpoint, Device, DeviceId, Endpoint, EndpointFormat, Moves, Observation, PowerMode, Product, ProductId, ProductKey,
     Registration, Secret,
 };
 pub use event::{Event, EventId, EventKind, NewEvent, Scope, Subscription, SubscriptionId};

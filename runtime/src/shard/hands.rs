@@ -18,7 +18,7 @@ use crate::presence::{self, Sign};
 use crate::shadow::{Sample, Shadow};
 use crate::store::{Commit, Done, Expect, Store, StoreError, Submission, Versioned, Write};
 use crate::transport::Answers;
-use crate::uplink::{self, End, Sender, Whose};
+use crate::uplink::{self, Before, End, Sender, Whose};
 
 /// The server's moments are whole seconds of a clock that is never set.
 const CLOCKS_DIFFER_MS: u64 = 2_000;
@@ -30,6 +30,7 @@ pub(super) struct Hands {
     pub(super) flow: Arc<Flow>,
     pub(super) silence: Arc<Silence>,
     pub(super) span_ms: u64,
+    pub(super) moves_per_hour: u16,
     pub(super) names: Names,
     pub(super) random: Random,
     pub(super) store: Store,
@@ -158,16 +159,23 @@ impl Hands {
 
     pub(super) fn register(&mut self, lane: &mut Lane, device: &Device, request: RegisterRequest) -> Result<(), StoreError> {
         let now = clock::wall();
-        let ticket = request.ticket;
+        let (ticket, peer) = (request.ticket, request.peer);
         let occurrence = Occurrence::Register(request);
         if !self.lets_in(lane, &occurrence, now) {
             return Ok(());
         }
         let Occurrence::Register(request) = occurrence else { return Ok(()) };
-        tracing::info!(endpoint = %device.endpoint, peer = %request.peer, lifetime = request.lifetime_s, "registered");
+        let earlier = self.store.registration(device.id)?;
+        let before = Before { registration: earlier.as_ref(), moves_per_hour: self.moves_per_hour };
+        if let Some(commit) = before.refusal(Whose::from(device), peer, now) {
+            tracing::warn!(endpoint = %device.endpoint, %peer, "not let in: it registered from too many addresses within an hour");
+            self.accept(lane, ticket, commit, Answer::Refuse { ticket, code: 429 });
+            return Ok(());
+        }
+        tracing::info!(endpoint = %device.endpoint, %peer, lifetime = request.lifetime_s, "registered");
         let (names, random) = (&self.names, &mut self.random);
         let mut seal = |of| names.seal(device.id, of, u32::try_from(random.draw() >> 32).unwrap_or_default());
-        let (registration, mut commit) = uplink::registered(Whose::from(device), request, &[], &mut seal, now);
+        let (registration, mut commit) = uplink::registered(Whose::from(device), request, before, &[], &mut seal, now);
         lane.joined(&registration);
         self.heard(lane, Sign::Registration, now, &mut commit);
         lane.holds(false);

@@ -37,6 +37,8 @@ pub struct ShardsConfig {
     pub count: usize,
     /// Jobs that may wait for one shard.
     pub queue: usize,
+    /// Registers of a registered device from another address that are let in within an hour.
+    pub moves_per_hour: u16,
     /// Makes the numbers by which devices are known.
     pub names: Names,
     /// Feeds their nonces; each shard makes its own of it.
@@ -75,6 +77,7 @@ impl Shards {
                 flow: Arc::clone(&flow),
                 silence: Arc::clone(&silence),
                 span_ms: config.span_ms,
+                moves_per_hour: config.moves_per_hour,
                 names: config.names.clone(),
                 random: Random::new(*blake3::Hasher::new_keyed(&config.seed).update(&index.to_le_bytes()).finalize().as_bytes()),
                 store: store.clone(),

@@ -33,7 +33,7 @@ use crate::store::Versioned;
 
 pub(crate) use content::{content, is_of_an_uplink, sent_before, stored_content, trace_of};
 pub(crate) use death::run_line;
-pub(crate) use registration::{Whose, deregistered, offline, registered, updated};
+pub(crate) use registration::{Before, Whose, deregistered, offline, registered, updated};
 pub(crate) use resources::resources;
 
 /// Whom an uplink is from, as far as its events need it.

@@ -1,5 +1,7 @@
 //! What a device's coming and going becomes: its registration document and one event (LwM2M Core 6.2).
 
+use std::net::SocketAddr;
+
 use serde_json::json;
 
 use crate::lwm2m::{RegisterRequest, Use, spell};
@@ -28,10 +30,46 @@ impl Whose<'_> {
     }
 }
 
+/// What is known of a device when it registers.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Before<'a> {
+    /// Its registration that still lives.
+    pub(crate) registration: Option<&'a Registration>,
+    /// Registers from elsewhere that are let in within an hour.
+    pub(crate) moves_per_hour: u16,
+}
+
+impl Before<'_> {
+    /// Where it was, if this comes from another IP address; another port alone is a NAT at work.
+    fn elsewhere(&self, peer: SocketAddr, now: Timestamp) -> Option<&Registration> {
+        self.registration.filter(|before| before.peer.ip() != peer.ip() && before.expires() > now)
+    }
+
+    /// The commit that tells of a Register that is not let in because there were too many from elsewhere: none if it may come. The
+    /// first one of an hour is an event, the others are counted only.
+    pub(crate) fn refusal(&self, whose: Whose<'_>, peer: SocketAddr, now: Timestamp) -> Option<Commit> {
+        let before = self.elsewhere(peer, now)?;
+        let moves = before.moves.and_one(now);
+        if moves.count <= self.moves_per_hour {
+            return None;
+        }
+        let first = moves.count == self.moves_per_hour.saturating_add(1);
+        let event = first.then(|| moved(whose, before.peer, peer, "refused", moves.count, now));
+        let registration = Registration { moves, ..before.clone() };
+        Some(Commit { events: event.into_iter().collect(), writes: vec![Write::PutRegistration(registration)] })
+    }
+}
+
+fn moved(whose: Whose<'_>, from: SocketAddr, to: SocketAddr, outcome: &str, count: u16, now: Timestamp) -> NewEvent {
+    let body = json!({ "from": from, "to": to, "outcome": outcome, "withinHour": count }).to_string();
+    whose.event(EventKind::DeviceMoved, now, body)
+}
+
 /// A Register that is let in. `observe` = what is to be observed beside /19/0/0; `seal` makes a new number for a use.
 pub(crate) fn registered(
     whose: Whose<'_>,
     request: RegisterRequest,
+    before: Before<'_>,
     observe: &[String],
     seal: &mut dyn FnMut(Use) -> u64,
     now: Timestamp,
@@ -42,6 +80,10 @@ pub(crate) fn registered(
         taken: false,
     });
     let observations = observations.collect();
+    let elsewhere = before.elsewhere(request.peer, now);
+    let moves = elsewhere.map(|before| before.moves.and_one(now)).or(before.registration.map(|before| before.moves));
+    let moves = moves.unwrap_or_default();
+    let moved = elsewhere.map(|before| moved(whose, before.peer, request.peer, "taken-over", moves.count, now));
     let registration = Registration {
         device: whose.device,
         location: spell(seal(Use::Location)),
@@ -56,9 +98,11 @@ pub(crate) fn registered(
         observations,
         registered: now,
         updated: now,
+        moves,
     };
     let event = whose.event(EventKind::DeviceRegistered, now, describe(&registration));
-    let commit = Commit { events: vec![event], writes: vec![Write::PutRegistration(registration.clone())] };
+    let commit =
+        Commit { events: moved.into_iter().chain([event]).collect(), writes: vec![Write::PutRegistration(registration.clone())] };
     (registration, commit)
 }
 

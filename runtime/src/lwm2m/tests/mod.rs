@@ -116,6 +116,7 @@ impl Bench {
                 .collect(),
             registered: self.wall,
             updated: self.wall,
+            moves: Default::default(),
         };
         let mut sent = self.answer(Answer::Register { ticket: request.ticket, registration: registration.clone() }).into_iter();
         (registration, sent.next().unwrap(), sent.next().unwrap())

@@ -80,6 +80,7 @@ fn send_is_taken_from_the_address_of_a_registered_device() {
         observations: Vec::new(),
         registered: bench.wall,
         updated: bench.wall,
+        moves: Default::default(),
     };
     let sent = bench.answer(Answer::Register { ticket: request.ticket, registration });
     assert_eq!(sent.len(), 1, "a device without object 19 is not asked to observe it");

@@ -19,6 +19,7 @@ fn registration(device: u64) -> Registration {
         observations: Vec::new(),
         registered: NOW,
         updated: NOW,
+        moves: Default::default(),
     }
 }
 
