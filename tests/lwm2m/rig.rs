@@ -208,6 +208,7 @@ impl Rig {
             observations: vec![Observation { path: "/3/0".to_owned(), token: self.values.clone(), taken: false }],
             registered: self.wall(),
             updated: self.wall(),
+            moves: Default::default(),
         };
         self.registration = Some(registration.clone());
         registration
