@@ -22,6 +22,7 @@ pub mod vectors;
 pub mod clock;
 pub mod codec;
 pub mod store;
+pub mod trace;
 pub mod transport;
 pub mod webhook;
 

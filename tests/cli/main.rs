@@ -10,6 +10,7 @@ mod ship;
 mod simulate;
 mod store;
 mod swaps;
+mod trace;
 mod tutorial;
 
 use std::ffi::OsStr;

@@ -27,8 +27,17 @@ const LAYERS: &[Layer] = &[
     },
     Layer {
         name: "one outside thing each",
-        modules: &["clock", "store", "codec", "transport", "webhook"],
-        also: &[("transport", "clock"), ("store", "clock"), ("codec", "clock"), ("webhook", "clock"), ("webhook", "store")],
+        modules: &["clock", "store", "codec", "trace", "transport", "webhook"],
+        also: &[
+            ("transport", "clock"),
+            ("transport", "trace"),
+            ("store", "clock"),
+            ("codec", "clock"),
+            ("trace", "clock"),
+            ("webhook", "clock"),
+            ("webhook", "store"),
+            ("webhook", "trace"),
+        ],
     },
     Layer {
         name: "flows",

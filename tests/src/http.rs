@@ -46,6 +46,12 @@ impl Api {
         Self { client: Client::new(), base, key: key.to_owned() }
     }
 
+    /// `http://HOST:PORT`
+    #[must_use]
+    pub fn base(&self) -> &str {
+        &self.base
+    }
+
     /// GET
     pub async fn get(&self, path: &str) -> Answer {
         self.ask(Method::GET, path, Vec::new(), "").await

@@ -11,6 +11,7 @@ mod presence;
 mod push;
 mod registration;
 mod restart;
+mod trace;
 mod uplinks;
 mod versions;
 mod watch;

@@ -22,6 +22,7 @@ mod receiver;
 mod redecode;
 mod serve;
 mod subscriptions;
+mod traces;
 mod trials;
 mod uplinks;
 
@@ -165,6 +166,12 @@ pub fn router(state: ApiState) -> axum::Router {
         .route("/api/v1/devices/{id}/events", get(uplinks::list_device_events))
         .route("/api/v1/dead-letters", get(uplinks::list_dead_letters))
         .route("/api/v1/devices/{id}/commands", get(commands::list_device_commands).post(commands::create_command))
+        .route(
+            "/api/v1/devices/{id}/trace",
+            post(traces::begin_device_trace).get(traces::show_device_trace).delete(traces::end_device_trace),
+        )
+        .route("/api/v1/traces", get(traces::list_traces))
+        .route("/api/v1/traces/{endpoint}", post(traces::begin_trace).get(traces::show_trace).delete(traces::end_trace))
         .route("/api/v1/commands", get(commands::list_commands))
         .route("/api/v1/commands/{id}", get(commands::show_command).delete(commands::delete_command))
         .route("/api/v1/commands/{id}/cancel", post(commands::cancel_command))

@@ -11,10 +11,11 @@ use utoipa::openapi::{
 use utoipa::{Modify, OpenApi, PartialSchema, ToSchema};
 
 use super::problem::{Code, ProblemBody};
-use super::{codecs, commands, devices, events, health, metrics, products, redecode, subscriptions, trials, uplinks};
+use super::{codecs, commands, devices, events, health, metrics, products, redecode, subscriptions, traces, trials, uplinks};
 use crate::model::{CommandState, EndpointFormat, EventKind, PowerMode, VersionState};
 use crate::presence::{DeviceState, ModeFrom};
 use crate::profile::{Change, ChangeKind, Compatibility, Mistake, Severity};
+use crate::trace::{self, Outcome, Turn};
 use crate::webhook::Activity;
 
 /// The document as pretty JSON, ending in a line break.
@@ -65,6 +66,13 @@ pub fn document() -> String {
         subscriptions::delete_subscription,
         subscriptions::test_subscription,
         events::follow_events,
+        traces::list_traces,
+        traces::begin_trace,
+        traces::show_trace,
+        traces::end_trace,
+        traces::begin_device_trace,
+        traces::show_device_trace,
+        traces::end_device_trace,
         health::show_health,
         metrics::scrape,
     ),
@@ -76,6 +84,7 @@ pub fn document() -> String {
         (name = "events", description = "What devices said and what became of it"),
         (name = "commands", description = "What devices are told"),
         (name = "subscriptions", description = "Who gets events pushed"),
+        (name = "traces", description = "One device's exchange, step by step"),
         (name = "gateway", description = "How the gateway is"),
     ),
     security(("key" = [])),
@@ -192,6 +201,31 @@ impl PartialSchema for EventKind {
     }
 }
 impl ToSchema for EventKind {}
+
+impl PartialSchema for trace::Kind {
+    fn schema() -> RefOr<Schema> {
+        one_of(trace::Kind::ALL.map(trace::Kind::as_str), "Which part of the gateway tells a step")
+    }
+}
+impl ToSchema for trace::Kind {
+    fn name() -> std::borrow::Cow<'static, str> {
+        "StepKind".into()
+    }
+}
+
+impl PartialSchema for Outcome {
+    fn schema() -> RefOr<Schema> {
+        one_of(Outcome::ALL.map(Outcome::as_str), "How a step went")
+    }
+}
+impl ToSchema for Outcome {}
+
+impl PartialSchema for Turn {
+    fn schema() -> RefOr<Schema> {
+        one_of(Turn::ALL.map(Turn::as_str), "Whose move it is: who does something next")
+    }
+}
+impl ToSchema for Turn {}
 
 impl PartialSchema for VersionState {
     fn schema() -> RefOr<Schema> {

@@ -35,6 +35,7 @@ pub(super) enum Code {
     NoCommand,
     NoSubscription,
     NoVersion,
+    NoTrace,
     ProductExists,
     Exists,
     ProductInUse,
@@ -60,11 +61,12 @@ pub(super) enum Code {
     Internal,
     TooSlow,
     TooManyStreams,
+    TooManyTraces,
 }
 
 impl Code {
     /// All, in the order of their texts.
-    pub(super) const ALL: [Self; 41] = [
+    pub(super) const ALL: [Self; 43] = [
         Self::BadPath,
         Self::BadQuery,
         Self::BadHeader,
@@ -81,6 +83,7 @@ impl Code {
         Self::NoCommand,
         Self::NoSubscription,
         Self::NoVersion,
+        Self::NoTrace,
         Self::ProductExists,
         Self::Exists,
         Self::ProductInUse,
@@ -106,6 +109,7 @@ impl Code {
         Self::Internal,
         Self::TooSlow,
         Self::TooManyStreams,
+        Self::TooManyTraces,
     ];
 
     /// Stable text, HTTP status, title.
@@ -127,6 +131,7 @@ impl Code {
             Self::NoCommand => ("E4203", StatusCode::NOT_FOUND, "No such command"),
             Self::NoSubscription => ("E4204", StatusCode::NOT_FOUND, "No such subscription"),
             Self::NoVersion => ("E4205", StatusCode::NOT_FOUND, "No such codec version"),
+            Self::NoTrace => ("E4206", StatusCode::NOT_FOUND, "Not traced"),
             Self::ProductExists => ("E4301", StatusCode::CONFLICT, "The product exists already"),
             Self::Exists => ("E4302", StatusCode::CONFLICT, "It exists already"),
             Self::ProductInUse => ("E4303", StatusCode::CONFLICT, "The product has devices"),
@@ -152,6 +157,7 @@ impl Code {
             Self::Internal => ("E4504", StatusCode::INTERNAL_SERVER_ERROR, "The gateway failed"),
             Self::TooSlow => ("E4505", StatusCode::SERVICE_UNAVAILABLE, "It took too long"),
             Self::TooManyStreams => ("E4506", StatusCode::SERVICE_UNAVAILABLE, "Too many event streams are open"),
+            Self::TooManyTraces => ("E4507", StatusCode::SERVICE_UNAVAILABLE, "Too many endpoints are traced"),
         }
     }
 

@@ -20,6 +20,7 @@ use crate::model::{
 };
 use crate::shard::{Shards, ShardsConfig};
 use crate::store::{Durability, Expect, StoreConfig};
+use crate::trace::Tracer;
 use crate::transport::Answers;
 use crate::webhook::PushConfig;
 
@@ -56,6 +57,7 @@ impl Fixture {
             seed: [1; 32],
             flow,
             span_ms: 1_000,
+            tracer: Tracer::default(),
         };
         let (shadow, _ends_with_the_process) = Shadow::start(store.clone(), Arc::clone(&catalog), Limits::default()).unwrap();
         let parts = (store.clone(), Arc::clone(&catalog));

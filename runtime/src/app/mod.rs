@@ -31,9 +31,10 @@ use crate::redecode::Redecoder;
 use crate::shadow::{Shadow, ShadowThread};
 use crate::shard::{Router, Shards, ShardsConfig};
 use crate::store::{Commit, Store};
+use crate::trace::Tracer;
 use crate::transport::{Answers, CoapSocket};
 use crate::watch::Watch;
-use crate::webhook::Pusher;
+use crate::webhook::{PushConfig, Pusher};
 
 /// Jobs that may wait for one shard; more is silence, and the devices send again.
 const SHARD_QUEUE: usize = 8_192;
@@ -101,6 +102,7 @@ impl Gateway {
 
         let answers = Answers::new(config.coap.sockets);
         let names = key::names(&data)?;
+        let tracer = Tracer::default();
         let shards_config = ShardsConfig {
             count: config.workers,
             queue: SHARD_QUEUE,
@@ -109,6 +111,7 @@ impl Gateway {
             seed: seed()?,
             flow: config.flow_limits(),
             span_ms: span_ms(config) + GRACE_MS,
+            tracer: tracer.clone(),
         };
         let (shadow, shadow_thread) = Shadow::start(store.clone(), Arc::clone(&catalog), config.limits())?;
         let parts = (store.clone(), Arc::clone(&catalog));
@@ -123,10 +126,10 @@ impl Gateway {
             let server = Server::new(server_config, names.clone(), seed()?, (clock::monotonic(), clock::wall()));
             let sink = router.clone();
             let sink = move |occurrence| sink.route(occurrence);
-            coap_threads.push(socket.serve(server, place, answers.clone(), sink, silenced.clone())?);
+            coap_threads.push(socket.serve(server, place, answers.clone(), sink, tracer.clone(), silenced.clone())?);
         }
 
-        let pusher = Arc::new(Pusher::start(store.clone(), config.push_config(clock::wall))?);
+        let pusher = Arc::new(Pusher::start(store.clone(), PushConfig { tracer, ..config.push_config(clock::wall) })?);
         let desk = Desk::new(store.clone(), Arc::clone(&catalog), router.clone());
         let redecoder = Arc::new(Redecoder::new(store.clone(), Arc::clone(&catalog), host));
         let parts = Parts { store, catalog, desk, router, pusher };

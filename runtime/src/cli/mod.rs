@@ -28,11 +28,12 @@ mod ship;
 mod store;
 #[cfg(test)]
 mod tests;
+mod trace;
 
 pub use args::{Confirm, DemoArgs, ServeArgs, SimulateArgs};
 pub use failure::{Exit, Failure};
 
-use args::{Cli, Command, LayoutCommand, PluginCommand, ProductCommand, ProfileCommand, StoreCommand};
+use args::{Cli, Command, DeviceCommand, LayoutCommand, PluginCommand, ProductCommand, ProfileCommand, StoreCommand};
 
 /// Where a command writes.
 pub(crate) struct Streams<'a> {
@@ -102,6 +103,7 @@ fn dispatch(command: Command, streams: &mut Streams<'_>) -> Result<Exit, Failure
         Command::Plugin(PluginCommand::Promote(args)) => ship::promote(&args, streams),
         Command::Plugin(PluginCommand::Rollback(args)) => ship::rollback(&args, streams),
         Command::Plugin(PluginCommand::Versions(args)) => ship::versions(&args, streams),
+        Command::Device(DeviceCommand::Trace(args)) => trace::trace(&args, streams),
         Command::Redecode(args) => redecode::redecode(&args, streams),
         Command::Store(StoreCommand::Export(args)) => store::export(&args, streams),
         Command::Store(StoreCommand::Import(args)) => store::import(&args, streams),

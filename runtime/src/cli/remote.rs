@@ -155,15 +155,22 @@ pub(super) fn query(members: &[(&str, Option<&str>)]) -> String {
             text.push(if text.is_empty() { '?' } else { '&' });
             text.push_str(name);
             text.push('=');
-            for byte in value.bytes() {
-                match byte {
-                    b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => text.push(char::from(byte)),
-                    other => text.push_str(&format!("%{other:02X}")),
-                }
-            }
+            text.push_str(&encoded(value));
         }
     }
     text
+}
+
+/// Any text as a segment of a path or a value of a query (RFC 3986 2.1).
+pub(super) fn encoded(text: &str) -> String {
+    let mut safe = String::new();
+    for byte in text.bytes() {
+        match byte {
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => safe.push(char::from(byte)),
+            other => safe.push_str(&format!("%{other:02X}")),
+        }
+    }
+    safe
 }
 
 #[cfg(test)]

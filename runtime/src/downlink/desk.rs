@@ -10,7 +10,7 @@ use crate::catalog::{Catalog, Slot};
 use crate::command::{Happening, transition};
 use crate::model::{Command, CommandId, CommandState, Device, DeviceId, Timestamp};
 use crate::profile::{Mistake, Severity, code};
-use crate::shard::Router;
+use crate::shard::{self, Router};
 use crate::store::{Commit, Expect, Store, StoreError, Write};
 
 /// Most commands of one device that wait or are under way.
@@ -160,6 +160,7 @@ impl Desk {
         let events = vec![view::event(&command, device.endpoint.as_str())];
         let writes = vec![Write::PutCommand(command.clone(), Expect::Absent)];
         self.store.commit(Commit { events, writes }).await?;
+        shard::moved(self.router.tracer(), &command);
         self.router.hint(device.id);
         Ok(command)
     }
@@ -177,6 +178,7 @@ impl Desk {
             let writes = vec![Write::PutCommand(next.clone(), Expect::Version(found.version))];
             match self.store.commit(Commit { events, writes }).await {
                 Ok(()) => {
+                    shard::moved(self.router.tracer(), &next);
                     self.router.hint(next.device);
                     return Ok(next);
                 }

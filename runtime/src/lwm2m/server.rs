@@ -14,7 +14,7 @@ use crate::model::{Deadlines, DeviceId, Registration, Timestamp};
 
 use super::bodies::Fetches;
 use super::exchange::Timer;
-use super::names::Names;
+use super::names::{Names, unspell};
 use super::recall::Park;
 use super::roster::{Roster, Slot};
 use super::{Counters, Occurrence, Passed, Place, Remark, ServerConfig, Ticket, Transmit};
@@ -293,6 +293,17 @@ impl Server {
     #[must_use]
     pub fn is_registered(&self, device: DeviceId) -> bool {
         self.expiries.at(device).is_some()
+    }
+
+    /// Whose a message is, as far as its token or location tells. For who looks on: a number that nobody gave names somebody too,
+    /// and is found out only when the message is handled.
+    #[must_use]
+    pub fn owner(&self, message: &Message) -> Option<DeviceId> {
+        let number = match message.path.as_slice() {
+            [rd, location] if rd == "rd" => unspell(location),
+            _ => message.token.long(),
+        };
+        number.map(|number| self.named(number))
     }
 
     /// Messages that wait for their answer, and messages remembered.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::flow::Flow;
 use super::silence::Silence;
 use super::worker::Mailbox;
-use super::{Counters, Lane};
+use super::{Counters, Lane, told};
 use crate::catalog::{ActiveProduct, Catalog, Site};
 use crate::clock;
 use crate::coap::{Code, OCTET_STREAM, Random};
@@ -17,6 +17,7 @@ use crate::model::{Command, CommandId, Device, DeviceId, EventKind, Registration
 use crate::presence::{self, Sign};
 use crate::shadow::{Sample, Shadow};
 use crate::store::{Commit, Done, Expect, Store, StoreError, Submission, Versioned, Write};
+use crate::trace::Tracer;
 use crate::transport::Answers;
 use crate::uplink::{self, Before, End, Sender, Whose};
 
@@ -42,6 +43,7 @@ pub(super) struct Hands {
     pub(super) batch: Vec<Submission>,
     pub(super) trace: u64,
     pub(super) shadow: Shadow,
+    pub(super) tracer: Tracer,
 }
 
 impl Hands {
@@ -50,7 +52,11 @@ impl Hands {
         if self.batch.is_empty() {
             return;
         }
-        if let Err(refused) = self.store.submit(std::mem::take(&mut self.batch)) {
+        let mut batch = std::mem::take(&mut self.batch);
+        if self.tracer.is_on() {
+            batch = batch.into_iter().map(|submission| told::watched(&self.tracer, &self.store, submission)).collect();
+        }
+        if let Err(refused) = self.store.submit(batch) {
             for submission in refused {
                 (submission.done)(Err(StoreError::Busy));
             }
@@ -210,6 +216,9 @@ impl Hands {
             let store = &self.store;
             let find = |mid| lane.sent_with(mid).and_then(|id| store.command(id).ok().flatten());
             let outcome = uplink::work(&mut self.instances, sender, message, (now, self.trace), lane.open, find);
+            if self.tracer.is_on() {
+                told::decoded(&self.tracer, lane, &product, message, &outcome, self.trace);
+            }
             self.shadow_of(lane, &product, message, outcome.wonder, now);
             commit.events.extend(outcome.events);
             for (command, happening) in outcome.answered {
@@ -355,7 +364,12 @@ impl Hands {
         now: Timestamp,
     ) -> (Happening, Option<Vec<u8>>) {
         let (last, busy) = lane.mids();
+        let begun = clock::monotonic();
         let encoded = downlink::encode(&mut self.instances, product, &lane.card, command, (last, &busy), has_more, now);
+        if self.tracer.is_on() {
+            let took = clock::monotonic().saturating_duration_since(begun);
+            told::encoded(&self.tracer, lane, product, command, encoded.as_ref().map_err(String::as_str), took);
+        }
         match encoded {
             Ok(Encoded { mid, payload }) => {
                 lane.remember(mid, command.id);

@@ -10,6 +10,7 @@ mod lane;
 mod router;
 mod signs;
 mod silence;
+mod told;
 mod worker;
 
 use std::sync::Arc;
@@ -18,6 +19,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 pub use flow::FlowLimits;
 pub use lane::{Lane, LaneView};
 pub use router::Router;
+pub(crate) use told::moved;
 pub use worker::{Shards, ShardsConfig};
 
 use tokio::sync::oneshot;

@@ -17,6 +17,7 @@ use crate::lwm2m::{Answer, Counters as CoapCounts, Occurrence, RegisterRequest};
 use crate::model::{Device, DeviceId, ProductId, Timestamp};
 use crate::presence::Limit;
 use crate::store::{Store, StoreError};
+use crate::trace::{Kind, Outcome, Tracer, Turn, Whom};
 use crate::transport::Answers;
 
 /// Silent devices that are given to their shards in one go.
@@ -39,6 +40,7 @@ struct Shared {
     refusals: Mutex<LogBudget>,
     flow: Arc<Flow>,
     silence: Arc<Silence>,
+    tracer: Tracer,
 }
 
 impl Router {
@@ -48,9 +50,10 @@ impl Router {
         answers: Answers,
         (store, catalog): (Store, Arc<Catalog>),
         (flow, silence): (Arc<Flow>, Arc<Silence>),
+        tracer: Tracer,
     ) -> Self {
         let refusals = Mutex::new(LogBudget::default());
-        Self { shared: Arc::new(Shared { shards, counters, answers, store, catalog, refusals, flow, silence }) }
+        Self { shared: Arc::new(Shared { shards, counters, answers, store, catalog, refusals, flow, silence, tracer }) }
     }
 
     /// Takes what a device did, or hands it back when the shard's queue is full.
@@ -142,6 +145,12 @@ impl Router {
         (counters.device_throttled.load(Ordering::Relaxed), counters.application_throttled.load(Ordering::Relaxed))
     }
 
+    /// Where steps of traced devices are told.
+    #[must_use]
+    pub fn tracer(&self) -> &Tracer {
+        &self.shared.tracer
+    }
+
     /// Uplinks since start by how they ended.
     #[must_use]
     pub fn uplink_counts(&self) -> UplinkCounts {
@@ -156,7 +165,10 @@ impl Router {
 
     fn register(&self, request: RegisterRequest) -> Result<(), Box<Occurrence>> {
         match gate::admit(&self.shared.store, &self.shared.catalog, &request.endpoint) {
-            Ok(device) => self.give(device.id, Job::Occurrence(Occurrence::Register(request), Some(Box::new(device)))),
+            Ok(device) => {
+                self.shared.tracer.met(&request.endpoint, device.id);
+                self.give(device.id, Job::Occurrence(Occurrence::Register(request), Some(Box::new(device))))
+            }
             Err(stop) => {
                 self.explain(&request, &stop);
                 let code = if matches!(stop, Stop::Unknown(_)) { 403 } else { 503 };
@@ -167,6 +179,9 @@ impl Router {
     }
 
     fn explain(&self, request: &RegisterRequest, stop: &Stop) {
+        let whom = Whom::Endpoint(&request.endpoint);
+        let told = || format!("not let in: {stop}");
+        self.shared.tracer.note(whom, Kind::Registration, Outcome::Failed, Turn::Operator, told);
         let mut budget = self.shared.refusals.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(unlogged) = budget.take(clock::wall().0) else { return };
         let endpoint = request.endpoint.escape_debug();

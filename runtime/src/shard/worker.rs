@@ -20,6 +20,7 @@ use crate::model::{DeviceId, Paged};
 use crate::presence::Rhythm;
 use crate::shadow::Shadow;
 use crate::store::{Store, StoreError};
+use crate::trace::Tracer;
 use crate::transport::Answers;
 
 /// Jobs that a shard takes before it submits what they came to.
@@ -47,6 +48,8 @@ pub struct ShardsConfig {
     pub flow: FlowLimits,
     /// After this a command without an outcome is TIMEOUT, whatever the transport knows, ms. Longer than every retransmission span.
     pub span_ms: u64,
+    /// Told what becomes of devices that are traced.
+    pub tracer: Tracer,
 }
 
 /// The running shards. Stop them before the store is closed.
@@ -88,6 +91,7 @@ impl Shards {
                 mailbox: Mailbox { letters: Arc::default(), bell: sender.clone() },
                 batch: Vec::new(),
                 shadow: shadow.clone(),
+                tracer: config.tracer.clone(),
                 // Start time, shard and counter: unique enough to find an uplink again.
                 trace: (started << 20) ^ ((index as u64) << 56),
             };
@@ -96,7 +100,14 @@ impl Shards {
             shards.senders.push(sender);
             shards.threads.push(thread);
         }
-        let router = Router::new(shards.senders.clone(), counters, answers.clone(), (store, catalog), (flow, silence));
+        let router = Router::new(
+            shards.senders.clone(),
+            counters,
+            answers.clone(),
+            (store, catalog),
+            (flow, silence),
+            config.tracer.clone(),
+        );
         Ok((shards, router))
     }
 

@@ -13,6 +13,7 @@ use tokio::sync::watch;
 use super::Answers;
 use crate::clock;
 use crate::lwm2m::{Answer, Occurrence, Passed, Place, Remark, Server, Transmit};
+use crate::trace::{Kind, Outcome, Tracer, Turn, Whom};
 
 /// Datagrams handled before answers and timers get their turn.
 const BURST: usize = 256;
@@ -112,6 +113,7 @@ impl CoapSocket {
         place: Place,
         answers: Answers,
         sink: S,
+        tracer: Tracer,
         stop: watch::Receiver<bool>,
     ) -> Result<JoinHandle<()>, TransportError>
     where
@@ -123,7 +125,7 @@ impl CoapSocket {
         drop(guard);
         let index = place.index;
         let (replies, passed, unreported) = (Vec::new(), Vec::new(), VecDeque::new());
-        let pump = Pump { socket, server, index, answers, sink, replies, passed, unreported };
+        let pump = Pump { socket, server, index, answers, sink, tracer, replies, passed, unreported };
         std::thread::Builder::new()
             .name(format!("coap-{index}"))
             .spawn(move || runtime.block_on(pump.run(stop)))
@@ -138,6 +140,7 @@ struct Pump<S> {
     index: u8,
     answers: Answers,
     sink: S,
+    tracer: Tracer,
     replies: Vec<Answer>,
     passed: Vec<Passed>,
     /// What no device would repeat (a delivery, an expiry): kept until the flows take it; bounded by the devices.
@@ -177,7 +180,14 @@ impl<S: FnMut(Occurrence) -> Result<(), Box<Occurrence>>> Pump<S> {
             match self.socket.try_recv_from(buffer) {
                 Ok((length, peer)) => {
                     let datagram = buffer.get(..length).unwrap_or_default();
+                    let before = self.tracer.is_on().then(|| self.server.counters());
+                    if before.is_some() {
+                        self.tracer.came(peer, |message| self.server.owner(message), datagram);
+                    }
                     self.server.handle_datagram(now, wall, peer, datagram);
+                    if let Some(before) = before {
+                        self.tracer.heard(peer, before, self.server.counters());
+                    }
                     self.report();
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
@@ -197,7 +207,14 @@ impl<S: FnMut(Occurrence) -> Result<(), Box<Occurrence>>> Pump<S> {
             self.server.handle_answer(now, reply);
         }
         for passed in self.passed.drain(..) {
+            let peer = match &passed {
+                Passed::Datagram { peer, .. } if self.tracer.is_on() => Some((*peer, self.server.counters())),
+                _ => None,
+            };
             self.server.handle_passed(now, wall, passed);
+            if let Some((peer, before)) = peer {
+                self.tracer.heard(peer, before, self.server.counters());
+            }
         }
     }
 
@@ -211,6 +228,7 @@ impl<S: FnMut(Occurrence) -> Result<(), Box<Occurrence>>> Pump<S> {
         }
         while let Some(remark) = self.server.poll_remark() {
             remarked(&remark);
+            self.trace(&remark);
         }
         while let Some(occurrence) = self.server.poll_occurrence() {
             let Err(refused) = (self.sink)(occurrence) else { continue };
@@ -227,11 +245,27 @@ impl<S: FnMut(Occurrence) -> Result<(), Box<Occurrence>>> Pump<S> {
         }
     }
 
+    /// What a remark says of a device that is traced.
+    fn trace(&self, remark: &Remark) {
+        let (whom, kind, words) = match remark {
+            Remark::Refused { peer, why } => (Whom::Peer(*peer), Kind::Message, format!("refused: {why}")),
+            Remark::NotObserved { device, path, why } => {
+                let words = format!("the device does not let {path} be observed: {why}; what it reports there cannot come");
+                (Whom::Device(*device), Kind::Registration, words)
+            }
+            _ => return,
+        };
+        self.tracer.note(whom, kind, Outcome::Failed, Turn::Device, || words);
+    }
+
     async fn transmit(&mut self) {
         while let Some((to, passed)) = self.server.poll_passed() {
             self.answers.pass(to, passed);
         }
         while let Some(Transmit { peer, datagram }) = self.server.poll_transmit() {
+            if self.tracer.is_on() {
+                self.tracer.leaves(peer, |message| self.server.owner(message), &datagram);
+            }
             let sent = match self.socket.try_send_to(&datagram, peer) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.socket.send_to(&datagram, peer).await,
                 other => other,

@@ -72,6 +72,15 @@ pub(crate) struct Outcome {
     pub(crate) ack: Option<Vec<u8>>,
     /// The codec failed at a place that nobody looked at yet.
     pub(crate) wonder: Option<Site>,
+    /// The call of `decode`, if there was one.
+    pub(crate) call: Option<Call>,
+}
+
+/// What a call of the codec took and said.
+pub(crate) struct Call {
+    pub(crate) took: Duration,
+    pub(crate) memory_bytes: usize,
+    pub(crate) log: Vec<LogLine>,
 }
 
 /// How an uplink reached the gateway, as its codec is told.
@@ -167,6 +176,7 @@ pub(crate) fn work(
     };
     let change = active.pulse.ended(turn, end, ended.saturating_duration_since(begun), memory, ended);
     outcome.events.extend(change.map(|change| changed(active, sender, change, told, now)));
+    outcome.call = Some(Call { took: ended.saturating_duration_since(begun), memory_bytes: memory, log });
     outcome
 }
 
@@ -221,7 +231,7 @@ fn acknowledge(
 }
 
 fn ended(end: End, event: NewEvent) -> Outcome {
-    Outcome { end, events: vec![event], answered: Vec::new(), has_more: false, ack: None, wonder: None }
+    Outcome { end, events: vec![event], answered: Vec::new(), has_more: false, ack: None, wonder: None, call: None }
 }
 
 /// Sorts the messages into at most one event a kind, in the order report, event report, response; the first carries the bytes.
@@ -233,8 +243,15 @@ fn write_messages(
     (now, trace): (Timestamp, u64),
     mut find: impl FnMut(u16) -> Option<Versioned<Command>>,
 ) -> Result<Outcome, String> {
-    let mut outcome =
-        Outcome { end: End::Decoded, events: Vec::new(), answered: Vec::new(), has_more: false, ack: None, wonder: None };
+    let mut outcome = Outcome {
+        end: End::Decoded,
+        events: Vec::new(),
+        answered: Vec::new(),
+        has_more: false,
+        ack: None,
+        wonder: None,
+        call: None,
+    };
     let mut raw = Some(payload.to_vec());
     let provenance = &sender.product.provenance;
     for (kind, event_kind) in [(ReportKind::Report, EventKind::Report), (ReportKind::Event, EventKind::EventReport)] {

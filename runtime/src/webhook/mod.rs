@@ -33,6 +33,7 @@ use tokio::task::JoinSet;
 
 use crate::model::{Subscription, SubscriptionId, Timestamp};
 use crate::store::{Store, StoreError};
+use crate::trace::Tracer;
 
 mod address;
 mod gate;
@@ -88,6 +89,8 @@ pub struct PushConfig {
     pub sweep: Duration,
     /// Shortest time between two writes of a cursor.
     pub save_every: Duration,
+    /// Told of deliveries that concern devices that are traced.
+    pub tracer: Tracer,
 }
 
 impl PushConfig {
@@ -108,6 +111,7 @@ impl PushConfig {
             stop_within: Duration::from_secs(2),
             sweep: Duration::from_secs(5),
             save_every: Duration::from_millis(200),
+            tracer: Tracer::default(),
         }
     }
 }
@@ -292,6 +296,7 @@ fn shared(config: &PushConfig) -> reqwest::Result<Shared> {
         counters: Counters::default(),
         permits: Arc::new(Semaphore::new(config.total_in_flight.min(Semaphore::MAX_PERMITS))),
         stop_within: config.stop_within,
+        tracer: config.tracer.clone(),
     })
 }
 

@@ -12,9 +12,10 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 use tokio::time::{Instant, sleep_until};
 
 use super::health::{Activity, Counters, LastError, Report};
-use super::post::{Failure, Poster, Target};
+use super::post::{Answer, Failure, Poster, Target};
 use super::window::{Mood, Sending, Wanted, Window};
 use crate::model::{EventId, SubscriptionId};
+use crate::trace::{Kind, Outcome, Tracer, Turn, Whom};
 
 /// What the gateway wants of a subscription's task.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,6 +57,8 @@ pub(super) struct Shared {
     pub(super) permits: Arc<Semaphore>,
     /// How long requests in flight may take to land when the gateway stops.
     pub(super) stop_within: Duration,
+    /// Told of deliveries that concern devices that are traced.
+    pub(super) tracer: Tracer,
 }
 
 /// One subscription at work.
@@ -70,10 +73,30 @@ pub(super) struct Pump {
 type Landed = (u64, Result<(), Failure>);
 
 /// One request on its way.
-async fn fly(shared: Arc<Shared>, target: Arc<Target>, sending: Sending, permit: Option<OwnedSemaphorePermit>) -> Landed {
+async fn fly(
+    shared: Arc<Shared>,
+    (subscription, target): (SubscriptionId, Arc<Target>),
+    sending: Sending,
+    permit: Option<OwnedSemaphorePermit>,
+) -> Landed {
+    let begun = Instant::now();
     let result = shared.poster.post(&target, &sending.id.to_string(), sending.body.to_string()).await;
     drop(permit);
+    tell(&shared.tracer, subscription, &sending, &result, begun.elapsed());
     (sending.seq, result.map(drop))
+}
+
+/// What came of a delivery, for who traces the device that it is about.
+fn tell(tracer: &Tracer, subscription: SubscriptionId, sending: &Sending, result: &Result<Answer, Failure>, took: Duration) {
+    let (outcome, turn) = if result.is_ok() { (Outcome::Ok, Turn::Nobody) } else { (Outcome::Failed, Turn::Application) };
+    tracer.note(Whom::Device(sending.device), Kind::Push, outcome, turn, || {
+        let (event, attempt, time) = (sending.id, sending.attempts + 1, took.as_millis());
+        let came = match result {
+            Ok(answer) => format!("{} after {time} ms", answer.status),
+            Err(failure) => format!("{}; it is tried again", failure.text),
+        };
+        format!("event {event} to subscription {subscription}, attempt {attempt}: {came}")
+    });
 }
 
 impl Pump {
@@ -97,7 +120,7 @@ impl Pump {
                 }
                 let Some(sending) = self.window.poll_send(now) else { break };
                 self.note_sent(&sending);
-                flights.push(fly(Arc::clone(&self.shared), Arc::clone(&self.target), sending, permit));
+                flights.push(fly(Arc::clone(&self.shared), (self.subscription, Arc::clone(&self.target)), sending, permit));
             }
             self.show(now, flights.len());
             let delivered = self.report.lock().delivered;

@@ -32,6 +32,8 @@ pub(super) struct Sending {
     pub(super) seq: u64,
     /// The event.
     pub(super) id: EventId,
+    /// Whom it is about.
+    pub(super) device: DeviceId,
     /// When it happened.
     pub(super) time: Timestamp,
     /// What is posted.
@@ -152,10 +154,10 @@ impl Window {
             }
         };
         let open = self.open(seq)?;
-        let Wanted { id, time, body, .. } = open.event.clone();
+        let Wanted { id, device, time, body, .. } = open.event.clone();
         let attempts = open.attempts;
         self.flying += 1;
-        Some(Sending { seq, id, time, body, attempts })
+        Some(Sending { seq, id, device, time, body, attempts })
     }
 
     /// When [`Self::poll_send`] may have more to say without anything else having happened.

@@ -8,10 +8,12 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::model::{Endpoint, PowerMode};
 
+mod device;
 mod layout;
 mod plugin;
 mod product;
 
+pub(super) use device::{DeviceCommand, Lang, TraceArgs};
 pub(super) use layout::{LayoutArgs, LayoutBuildArgs, LayoutCommand, LayoutExplainArgs};
 pub(super) use plugin::{
     BenchArgs, BuildArgs, CheckPluginArgs, Format, InspectArgs, KeygenArgs, NewArgs, PluginCommand, PromoteArgs, PushArgs,
@@ -42,6 +44,9 @@ pub(super) enum Command {
     /// Bring products of other platforms, and take them back.
     #[command(subcommand)]
     Product(ProductCommand),
+    /// Look at one device of a running gateway.
+    #[command(subcommand)]
+    Device(DeviceCommand),
     /// Build, test and try codec plugins.
     #[command(subcommand)]
     Plugin(PluginCommand),
