@@ -10,6 +10,7 @@ pub mod model;
 pub mod breaker;
 pub mod coap;
 pub mod command;
+pub mod enrol;
 pub mod explain;
 pub mod layout;
 pub mod lwm2m;

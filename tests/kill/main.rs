@@ -4,6 +4,8 @@
 //! `CODECGATE_KILL_ROUNDS` changes the number of kills; `CODECGATE_SEED` repeats the moments of a run.
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test stops at any surprise")]
 
+mod commands;
+
 use std::collections::{HashMap, HashSet};
 use std::net::UdpSocket;
 use std::sync::{Arc, Mutex};
@@ -140,17 +142,24 @@ async fn nothing_acknowledged_or_accepted_is_lost() {
 
 /// Product, codec, devices and subscription; returns the devices by name.
 async fn prepare(api: &Api, sink: &Sink) -> HashMap<String, u64> {
+    let reporting = (0..REPORTING).map(|index| format!("meter-{index}"));
+    let endpoints: Vec<_> = reporting.chain((0..SILENT).map(|index| format!("silent-{index}"))).collect();
+    let devices = provision(api, &endpoints).await;
+    let wanted = json!({ "url": sink.url(), "kinds": ["report", "command"] });
+    api.post("/api/v1/subscriptions", &wanted).await.expect(201);
+    devices
+}
+
+/// Product, codec and devices; returns the devices by name.
+async fn provision(api: &Api, endpoints: &[String]) -> HashMap<String, u64> {
     let body = json!({ "profile": profile("water-meter"), "endpointFormat": "any", "powerMode": "psm" });
     let product = api.post("/api/v1/products", &body).await.expect(201)["id"].as_u64().unwrap();
     api.put(&format!("/api/v1/products/{product}/codec"), component("water-meter"), "application/wasm").await.expect(200);
     let mut devices = HashMap::new();
-    let reporting = (0..REPORTING).map(|index| format!("meter-{index}"));
-    for endpoint in reporting.chain((0..SILENT).map(|index| format!("silent-{index}"))) {
+    for endpoint in endpoints {
         let body = json!({ "endpoint": endpoint, "productId": product });
         let device = api.post("/api/v1/devices", &body).await.expect(201)["id"].as_u64().unwrap();
-        devices.insert(endpoint, device);
+        devices.insert(endpoint.clone(), device);
     }
-    let wanted = json!({ "url": sink.url(), "kinds": ["report", "command"] });
-    api.post("/api/v1/subscriptions", &wanted).await.expect(201);
     devices
 }

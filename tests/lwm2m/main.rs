@@ -123,6 +123,30 @@ fn a_downlink_that_nobody_hears_keeps_the_documented_times() {
     });
 }
 
+/// REFERENCE C.6: maxRetransmit 0..3. Each wait is twice the one before, so the span is T, 3T, 7T, 15T of a first wait T of 10 to 15 s.
+#[test]
+fn a_command_with_fewer_retransmissions_is_given_up_sooner() {
+    check(20, |seed| {
+        for most in 0..=3_u8 {
+            let mut world = World::settled(seed, ServerConfig::default(), vec![stubborn(PowerMode::Drx)]);
+            world.weather = Weather::CUT;
+            world.sent.clear();
+            let start = world.now;
+            world.send_with(0, 1, vec![1], Some(most));
+            world.run(Duration::from_secs(300));
+            let at: Vec<f64> = world.sent.iter().map(|(at, ..)| (*at - start).as_secs_f64()).collect();
+            assert_eq!(at.len(), usize::from(most) + 1);
+            let outcomes = world.outcomes(1);
+            assert!(matches!(outcomes[..], [(_, Occurrence::TimedOut { .. })]));
+            let span = (outcomes[0].0 - start).as_secs_f64();
+            let waits = f64::from((1_u32 << (most + 1)) - 1);
+            let first = at.get(1).copied().unwrap_or(span);
+            assert!((10.0..=15.0).contains(&first), "{at:?}");
+            assert!((span - first * waits).abs() < 1.0, "{most}: {span} is {waits} times {first}, to the second");
+        }
+    });
+}
+
 #[test]
 fn a_sleeping_psm_device_gets_its_downlink_right_after_it_reported() {
     check(10, |seed| {

@@ -165,8 +165,13 @@ impl World {
     }
 
     pub(crate) fn send_payload(&mut self, index: usize, number: u128, payload: Vec<u8>) {
+        self.send_with(index, number, payload, None);
+    }
+
+    /// With fewer retransmissions.
+    pub(crate) fn send_with(&mut self, index: usize, number: u128, payload: Vec<u8>, max_retransmit: Option<u8>) {
         let ask = Ask::new(Code::PUT, ["19", "1", "0"]).with_payload(42, payload);
-        let send = Answer::Send { device: id(index), id: DownlinkId(number), ask, wire: None, max_retransmit: None };
+        let send = Answer::Send { device: id(index), id: DownlinkId(number), ask, wire: None, max_retransmit };
         self.server.handle_answer(self.now, send);
         self.drain_server();
     }

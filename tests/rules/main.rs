@@ -22,7 +22,9 @@ const LAYERS: &[Layer] = &[
     // Pure: no I/O, no clock, no randomness.
     Layer {
         name: "pure",
-        modules: &["breaker", "coap", "lwm2m", "profile", "command", "vectors", "package", "explain", "layout", "presence"],
+        modules: &[
+            "breaker", "coap", "lwm2m", "profile", "command", "vectors", "package", "explain", "enrol", "layout", "presence",
+        ],
         also: &[("lwm2m", "coap"), ("package", "profile"), ("layout", "profile")],
     },
     Layer {
@@ -91,7 +93,7 @@ const ONE_FOLDER: &[(&str, &[&str])] = &[
     ("minicbor", &["lwm2m"]),
     ("reqwest", &["webhook", "cli"]),
     ("jsonschema", &["profile"]),
-    ("csv", &["profile"]),
+    ("csv", &["profile", "enrol"]),
     ("zip", &["profile", "package"]),
     ("ed25519_dalek", &["package"]),
     ("siphasher", &["lwm2m"]),

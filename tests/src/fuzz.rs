@@ -124,6 +124,13 @@ pub fn interpreter(bytes: &[u8]) {
     }
 }
 
+/// Lists of devices: what is read has lines that follow each other.
+pub fn devices(bytes: &[u8]) {
+    for rows in [codecgate::enrol::from_csv(bytes), codecgate::enrol::from_json(bytes)].into_iter().flatten() {
+        assert!(rows.windows(2).all(|pair| pair[0].line < pair[1].line), "rows are told in their order");
+    }
+}
+
 /// A configuration.
 pub fn config(bytes: &[u8]) {
     drop(Config::parse("codecgate.toml", &String::from_utf8_lossy(bytes)));
@@ -327,6 +334,10 @@ mod tests {
             .map(hexed)
             .into(),
             "datagrams" => vec![session()],
+            "devices" => vec![
+                b"endpoint,productId,name,attributes.site\n867000000000001,1,\"a, b\",north\n".into(),
+                br#"[{"endpoint":"867000000000001","productId":1}]"#.into(),
+            ],
             "huawei" => [folder(&root().join("profiles/huawei"), "zip"), folder(&root().join("profiles/broken"), "zip")].concat(),
             "interpreter" => vec![to_bytes(street_light().layout())],
             "layout" => vec![read(root().join("plugins/layouts/street-light/layout.json"))],

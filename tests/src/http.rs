@@ -67,6 +67,11 @@ impl Api {
         self.ask(Method::POST, path, body.to_string().into_bytes(), "application/json").await
     }
 
+    /// PATCH of JSON.
+    pub async fn patch(&self, path: &str, body: &Value) -> Answer {
+        self.ask(Method::PATCH, path, body.to_string().into_bytes(), "application/json").await
+    }
+
     /// PUT of bytes.
     pub async fn put(&self, path: &str, body: Vec<u8>, content_type: &str) -> Answer {
         self.ask(Method::PUT, path, body, content_type).await

@@ -93,6 +93,13 @@ async fn faq_4_2_1_4_a_number_written_as_text_means_the_number_and_other_text_is
     let device = gateway.add_device(product, "meter-1").await;
     let path = format!("/api/v1/devices/{device}/commands");
     let body = |minutes: Value| json!({ "service": meter::PERIOD.0, "name": meter::PERIOD.1, "params": { "minutes": minutes } });
+    let strict = gateway.api().post(&path, &body(json!("12"))).await;
+    assert!(
+        told(&strict).contains("write \"minutes\": 12,"),
+        "without the switch the refusal shows what to write: {}",
+        strict.text
+    );
+    gateway.api().patch(&format!("/api/v1/products/{product}"), &json!({ "coerceParams": true })).await.expect(200);
     for minutes in [json!(12), json!("12")] {
         let accepted = gateway.api().post(&path, &body(minutes.clone())).await.expect(201);
         assert_eq!(accepted["params"]["minutes"], minutes, "the history shows what was asked");

@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test stops at any surprise")]
 
 mod api;
+mod batches;
 mod codecs;
 mod commands;
 mod contents;
@@ -9,6 +10,7 @@ mod faq;
 mod lifecycle;
 mod presence;
 mod push;
+mod queue;
 mod registration;
 mod restart;
 mod trace;

@@ -200,6 +200,7 @@ async fn a_data_folder_without_versions_is_taken_over() {
         endpoint_format: EndpointFormat::Any,
         power_mode: PowerMode::Psm,
         habits: Default::default(),
+        commands: Default::default(),
         codec: Some(digests[1].clone()),
         versions: VersionLine::default(),
         created: Timestamp(1),

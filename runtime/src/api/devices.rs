@@ -14,7 +14,7 @@ use super::extract::{JsonBody, Limit, Listing, PathOf, QueryOf};
 use super::presence::{FlowView, PresenceView};
 use super::problem::{Code, Problem, member};
 use super::{Api, Shared};
-use crate::model::{Device, DeviceId, Endpoint, EndpointFormat, PowerMode, ProductId, Registration};
+use crate::model::{Device, DeviceId, Endpoint, EndpointFormat, PowerMode, ProductId, Registration, Timestamp};
 use crate::presence::DeviceState;
 use crate::profile::Mistake;
 use crate::store::{Expect, StoreError, Write};
@@ -84,7 +84,7 @@ pub(super) struct DeviceDetail {
     #[schema(format = DateTime)]
     awake_until: Option<String>,
     flow: FlowView,
-    /// Commands that are PENDING, SENT or DELIVERED.
+    /// Commands that are PENDING or SENT.
     open_commands: usize,
 }
 
@@ -154,6 +154,27 @@ pub(super) struct DeviceRequest {
 }
 
 impl DeviceRequest {
+    /// Of which product it is to be.
+    pub(super) fn product(&self) -> ProductId {
+        self.product_id
+    }
+
+    /// The device, without a number yet, or every mistake. `format` = that of the product, none = there is no such product;
+    /// `timeout_s` = its registration timeout unless it says one.
+    pub(super) fn device(self, format: Option<EndpointFormat>, timeout_s: u32, now: Timestamp) -> Result<Device, Vec<Mistake>> {
+        let endpoint = self.check(format)?;
+        Ok(Device {
+            id: DeviceId::NONE,
+            endpoint,
+            product: self.product_id,
+            name: self.name,
+            power_mode: self.power_mode,
+            attributes: self.attributes,
+            registration_timeout_s: self.registration_timeout_s.unwrap_or(timeout_s),
+            created: now,
+        })
+    }
+
     /// Holds every member against its rule. `format` = that of the product, none = there is no such product.
     fn check(&self, format: Option<EndpointFormat>) -> Result<Endpoint, Vec<Mistake>> {
         let mut mistakes = Vec::new();
@@ -257,17 +278,8 @@ pub(super) async fn list_devices(
 pub(super) async fn create_device(State(api): Shared, JsonBody(request): JsonBody<DeviceRequest>) -> Result<Response, Problem> {
     let product = request.product_id;
     let format = api.read(move |store| store.product(product)).await?.map(|stored| stored.doc.endpoint_format);
-    let endpoint = request.check(format).map_err(Problem::members)?;
-    let device = Device {
-        id: api.parts.store.next_device_id(),
-        endpoint,
-        product: request.product_id,
-        name: request.name,
-        power_mode: request.power_mode,
-        attributes: request.attributes,
-        registration_timeout_s: request.registration_timeout_s.unwrap_or(api.parts.registration_timeout_s),
-        created: api.now(),
-    };
+    let device = request.device(format, api.parts.registration_timeout_s, api.now()).map_err(Problem::members)?;
+    let device = Device { id: api.parts.store.next_device_id(), ..device };
     api.commit(vec![Write::PutDevice(device.clone(), Expect::Absent)]).await?;
     api.parts.router.added(&device);
     let location = format!("/api/v1/devices/{}", device.id);
@@ -289,7 +301,7 @@ pub(super) async fn show_device(State(api): Shared, PathOf(id): PathOf<DeviceId>
             registration: store.registration(id)?.map(RegistrationView::from),
             awake_until: lane.filter(|lane| lane.awake_until > now).map(|lane| lane.awake_until.to_string()),
             flow: FlowView::new(lane, limit),
-            open_commands: store.open_commands(id)?.len(),
+            open_commands: store.open_count(id, usize::MAX)?,
         }))
     });
     found.await?.map(Json).ok_or_else(|| no_device(id))

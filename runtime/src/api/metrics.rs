@@ -51,6 +51,8 @@ struct Counts<'a> {
     streams: usize,
     pushes: &'a Totals,
     coap: lwm2m::Counters,
+    ignored_responses: Vec<(&'static str, u64)>,
+    open_commands: u64,
     codecs: CodecCounts,
     /// Messages turned away: for their device, for their application.
     throttled: (u64, u64),
@@ -65,8 +67,13 @@ pub(super) async fn scrape(State(api): Shared) -> Response {
     let pushes = api.parts.pusher.totals();
     let coap = api.parts.router.coap_counts();
     let (requests, streams) = (api.requests.rows(), api.streams.open());
-    let (codecs, throttled) = (CodecCounts::take(&api), api.parts.router.throttled());
-    let counts = Counts { events: &events, requests, streams, pushes: &pushes, coap, codecs, throttled };
+    let throttled = api.parts.router.throttled();
+    let ignored_responses = api.parts.router.ignored_responses();
+    // A store that cannot be read says so in `codecgate_store_failed`.
+    let open_commands = api.parts.store.open_total().unwrap_or_default();
+    let codecs = CodecCounts::take(&api);
+    let counts =
+        Counts { events: &events, requests, streams, pushes: &pushes, coap, ignored_responses, open_commands, codecs, throttled };
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text(&snapshot, &counts)).into_response()
 }
 
@@ -89,6 +96,13 @@ fn text(snapshot: &Snapshot, counts: &Counts<'_>) -> String {
     }
     page.family("codecgate_uplinks_in_progress", "gauge", "Uplinks that have not ended yet.");
     page.row(&[], uplinks.in_progress);
+
+    page.family("codecgate_responses_ignored_total", "counter", "Responses of devices that moved no command, by why.");
+    for (why, count) in &counts.ignored_responses {
+        page.row(&[("why", why)], *count);
+    }
+    page.family("codecgate_commands_open", "gauge", "Commands that are PENDING or SENT.");
+    page.row(&[], counts.open_commands);
 
     page.family("codecgate_coap_datagrams_total", "counter", "CoAP datagrams that came.");
     page.row(&[], counts.coap.datagrams);
@@ -249,6 +263,8 @@ mod tests {
             streams: 0,
             pushes: &pushes,
             coap: Default::default(),
+            ignored_responses: vec![("duplicate", 3)],
+            open_commands: 7,
             codecs: CodecCounts::default(),
             throttled: (7, 0),
         };
@@ -259,6 +275,8 @@ mod tests {
             "codecgate_events_total{kind=\"report\"} 2",
             "codecgate_flow_throttled_total{scope=\"device\"} 7",
             "codecgate_store_disk_bytes 4096",
+            "codecgate_responses_ignored_total{why=\"duplicate\"} 3",
+            "codecgate_commands_open 7",
             "codecgate_codec_versions{state=\"draining\"} 1",
             "codecgate_codec_switches_total{how=\"rollback\"} 1",
             "codecgate_api_answers_total{class=\"4xx\"} 1",

@@ -4,10 +4,12 @@
 //! or of how events are pushed; reads no clock but the one it is given; opens no socket (the caller serves the router).
 //! Every refusal is a `problem::Problem`; `problem` is the one place that maps errors to HTTP.
 
+mod batches;
 mod codec_metrics;
 mod codecs;
 mod commands;
 mod devices;
+mod enrolment;
 mod events;
 mod extract;
 mod generations;
@@ -15,6 +17,7 @@ mod health;
 mod keys;
 mod metrics;
 mod openapi;
+mod orders;
 mod presence;
 mod problem;
 mod products;
@@ -37,7 +40,7 @@ use axum::routing::{get, post, put};
 use tokio::sync::watch;
 
 use crate::catalog::Catalog;
-use crate::downlink::Desk;
+use crate::downlink::{Batches, Desk};
 use crate::model::Timestamp;
 use crate::redecode::Redecoder;
 use crate::shadow::Shadow;
@@ -65,6 +68,8 @@ pub struct ApiState {
     pub catalog: Arc<Catalog>,
     /// Accepts and cancels commands.
     pub desk: Desk,
+    /// One command for many devices.
+    pub batches: Batches,
     /// The threads that own devices.
     pub router: shard::Router,
     /// Pushes events to subscriptions.
@@ -161,20 +166,29 @@ pub fn router(state: ApiState) -> axum::Router {
         .route("/api/v1/products/{id}/redecode", post(redecode::redecode))
         .route("/api/v1/packages", post(codecs::deliver_package))
         .route("/api/v1/devices", get(devices::list_devices).post(devices::create_device))
+        .route("/api/v1/devices/import", post(enrolment::import_devices))
         .route("/api/v1/devices/{id}", get(devices::show_device).delete(devices::delete_device))
         .route("/api/v1/devices/{id}/uplinks", get(uplinks::list_uplinks))
         .route("/api/v1/devices/{id}/events", get(uplinks::list_device_events))
         .route("/api/v1/dead-letters", get(uplinks::list_dead_letters))
-        .route("/api/v1/devices/{id}/commands", get(commands::list_device_commands).post(commands::create_command))
         .route(
             "/api/v1/devices/{id}/trace",
             post(traces::begin_device_trace).get(traces::show_device_trace).delete(traces::end_device_trace),
         )
         .route("/api/v1/traces", get(traces::list_traces))
         .route("/api/v1/traces/{endpoint}", post(traces::begin_trace).get(traces::show_trace).delete(traces::end_trace))
+        .route(
+            "/api/v1/devices/{id}/commands",
+            get(commands::list_device_commands).post(commands::create_command).delete(commands::cancel_device_commands),
+        )
         .route("/api/v1/commands", get(commands::list_commands))
         .route("/api/v1/commands/{id}", get(commands::show_command).delete(commands::delete_command))
         .route("/api/v1/commands/{id}/cancel", post(commands::cancel_command))
+        .route("/api/v1/batches", get(batches::list_batches).post(batches::create_batch))
+        .route("/api/v1/batches/{id}", get(batches::show_batch).delete(batches::delete_batch))
+        .route("/api/v1/batches/{id}/commands", get(batches::list_batch_commands))
+        .route("/api/v1/batches/{id}/retry", post(batches::retry_batch))
+        .route("/api/v1/batches/{id}/cancel", post(batches::cancel_batch))
         .route("/api/v1/subscriptions", get(subscriptions::list_subscriptions).post(subscriptions::create_subscription))
         .route("/api/v1/subscriptions/{id}", get(subscriptions::show_subscription).delete(subscriptions::delete_subscription))
         .route("/api/v1/subscriptions/{id}/test", post(subscriptions::test_subscription))

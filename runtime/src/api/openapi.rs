@@ -11,7 +11,10 @@ use utoipa::openapi::{
 use utoipa::{Modify, OpenApi, PartialSchema, ToSchema};
 
 use super::problem::{Code, ProblemBody};
-use super::{codecs, commands, devices, events, health, metrics, products, redecode, subscriptions, traces, trials, uplinks};
+use super::{
+    batches, codecs, commands, devices, enrolment, events, health, metrics, products, redecode, subscriptions, traces, trials,
+    uplinks,
+};
 use crate::model::{CommandState, EndpointFormat, EventKind, PowerMode, VersionState};
 use crate::presence::{DeviceState, ModeFrom};
 use crate::profile::{Change, ChangeKind, Compatibility, Mistake, Severity};
@@ -48,6 +51,7 @@ pub fn document() -> String {
         redecode::redecode,
         devices::list_devices,
         devices::create_device,
+        enrolment::import_devices,
         devices::show_device,
         devices::delete_device,
         uplinks::list_uplinks,
@@ -55,11 +59,19 @@ pub fn document() -> String {
         uplinks::list_product_events,
         uplinks::list_dead_letters,
         commands::create_command,
+        commands::cancel_device_commands,
         commands::list_device_commands,
         commands::list_commands,
         commands::show_command,
         commands::cancel_command,
         commands::delete_command,
+        batches::create_batch,
+        batches::list_batches,
+        batches::show_batch,
+        batches::list_batch_commands,
+        batches::retry_batch,
+        batches::cancel_batch,
+        batches::delete_batch,
         subscriptions::create_subscription,
         subscriptions::list_subscriptions,
         subscriptions::show_subscription,
@@ -83,6 +95,7 @@ pub fn document() -> String {
         (name = "devices", description = "Who is let in"),
         (name = "events", description = "What devices said and what became of it"),
         (name = "commands", description = "What devices are told"),
+        (name = "batches", description = "One command for many devices"),
         (name = "subscriptions", description = "Who gets events pushed"),
         (name = "traces", description = "One device's exchange, step by step"),
         (name = "gateway", description = "How the gateway is"),

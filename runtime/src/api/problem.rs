@@ -10,7 +10,7 @@ use utoipa::ToSchema;
 
 use crate::admission::{Outcome, Report};
 use crate::catalog::CatalogError;
-use crate::downlink::CommandError;
+use crate::downlink::{BatchError, CommandError};
 use crate::profile::{Change, Mistake, Severity};
 use crate::redecode::RedecodeError;
 use crate::store::StoreError;
@@ -36,6 +36,7 @@ pub(super) enum Code {
     NoSubscription,
     NoVersion,
     NoTrace,
+    NoBatch,
     ProductExists,
     Exists,
     ProductInUse,
@@ -48,6 +49,9 @@ pub(super) enum Code {
     NoShadow,
     Redecoding,
     NotTransparent,
+    SupersedesSent,
+    BatchAtWork,
+    BatchOver,
     Shape,
     Profile,
     CodecMismatch,
@@ -55,6 +59,7 @@ pub(super) enum Code {
     Members,
     TooManyCommands,
     OtherProduct,
+    TooManyOpen,
     Busy,
     StoreFailed,
     Corrupt,
@@ -66,7 +71,7 @@ pub(super) enum Code {
 
 impl Code {
     /// All, in the order of their texts.
-    pub(super) const ALL: [Self; 43] = [
+    pub(super) const ALL: [Self; 48] = [
         Self::BadPath,
         Self::BadQuery,
         Self::BadHeader,
@@ -84,6 +89,7 @@ impl Code {
         Self::NoSubscription,
         Self::NoVersion,
         Self::NoTrace,
+        Self::NoBatch,
         Self::ProductExists,
         Self::Exists,
         Self::ProductInUse,
@@ -96,6 +102,9 @@ impl Code {
         Self::NoShadow,
         Self::Redecoding,
         Self::NotTransparent,
+        Self::SupersedesSent,
+        Self::BatchAtWork,
+        Self::BatchOver,
         Self::Shape,
         Self::Profile,
         Self::CodecMismatch,
@@ -103,6 +112,7 @@ impl Code {
         Self::Members,
         Self::TooManyCommands,
         Self::OtherProduct,
+        Self::TooManyOpen,
         Self::Busy,
         Self::StoreFailed,
         Self::Corrupt,
@@ -132,6 +142,7 @@ impl Code {
             Self::NoSubscription => ("E4204", StatusCode::NOT_FOUND, "No such subscription"),
             Self::NoVersion => ("E4205", StatusCode::NOT_FOUND, "No such codec version"),
             Self::NoTrace => ("E4206", StatusCode::NOT_FOUND, "Not traced"),
+            Self::NoBatch => ("E4207", StatusCode::NOT_FOUND, "No such batch"),
             Self::ProductExists => ("E4301", StatusCode::CONFLICT, "The product exists already"),
             Self::Exists => ("E4302", StatusCode::CONFLICT, "It exists already"),
             Self::ProductInUse => ("E4303", StatusCode::CONFLICT, "The product has devices"),
@@ -144,6 +155,9 @@ impl Code {
             Self::NoShadow => ("E4310", StatusCode::CONFLICT, "The codec version is not tried"),
             Self::Redecoding => ("E4311", StatusCode::CONFLICT, "The uplinks are being decoded again already"),
             Self::NotTransparent => ("E4312", StatusCode::CONFLICT, "The product has a codec"),
+            Self::SupersedesSent => ("E4313", StatusCode::CONFLICT, "The command to supersede was sent already"),
+            Self::BatchAtWork => ("E4314", StatusCode::CONFLICT, "The batch is being worked on"),
+            Self::BatchOver => ("E4315", StatusCode::CONFLICT, "Nothing is left to do for the batch"),
             Self::Shape => ("E4401", StatusCode::UNPROCESSABLE_ENTITY, "The body has not the expected shape"),
             Self::Profile => ("E4402", StatusCode::UNPROCESSABLE_ENTITY, "The profile has mistakes"),
             Self::CodecMismatch => ("E4403", StatusCode::UNPROCESSABLE_ENTITY, "The codec does not fit the profile"),
@@ -151,6 +165,7 @@ impl Code {
             Self::Members => ("E4405", StatusCode::UNPROCESSABLE_ENTITY, "Members of the body cannot be taken"),
             Self::TooManyCommands => ("E4406", StatusCode::TOO_MANY_REQUESTS, "The device has too many open commands"),
             Self::OtherProduct => ("E4407", StatusCode::UNPROCESSABLE_ENTITY, "It is made for another product"),
+            Self::TooManyOpen => ("E4408", StatusCode::TOO_MANY_REQUESTS, "The gateway has too many open commands"),
             Self::Busy => ("E4501", StatusCode::SERVICE_UNAVAILABLE, "The gateway is busy"),
             Self::StoreFailed => ("E4502", StatusCode::SERVICE_UNAVAILABLE, "The store has failed"),
             Self::Corrupt => ("E4503", StatusCode::INTERNAL_SERVER_ERROR, "A stored record cannot be read"),
@@ -163,7 +178,11 @@ impl Code {
 
     /// Seconds after which asking again may help, where that is so.
     fn retry_after(self) -> Option<&'static str> {
-        matches!(self, Self::Busy | Self::TooSlow | Self::TooManyStreams).then_some("1")
+        match self {
+            Self::Busy | Self::TooSlow | Self::TooManyStreams => Some("1"),
+            Self::TooManyCommands | Self::TooManyOpen => Some("60"),
+            _ => None,
+        }
     }
 }
 
@@ -387,8 +406,28 @@ impl From<CommandError> for Problem {
             }
             CommandError::Invalid(mistakes) => Self::new(Code::Command, detail).with_mistakes(mistakes),
             CommandError::TooLate(_) => Self::new(Code::CommandTooLate, detail),
-            CommandError::TooMany(_) => Self::new(Code::TooManyCommands, detail),
+            CommandError::NoProduct(_) => Self::new(Code::NoProduct, detail),
+            CommandError::SupersedesSent(_) => Self::new(Code::SupersedesSent, detail)
+                .hint("wait until it has its outcome, or leave the key out and let this one follow it"),
+            CommandError::TooMany(_) => Self::new(Code::TooManyCommands, detail)
+                .hint("wait until some have ended, cancel waiting ones (DELETE .../commands), give commands that replace each other a supersede key, or raise downlink.open_per_device"),
+            CommandError::TooManyInAll(_) => Self::new(Code::TooManyOpen, detail)
+                .hint("wait until some have ended, cancel waiting ones, or raise downlink.open_total"),
             CommandError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<BatchError> for Problem {
+    fn from(error: BatchError) -> Self {
+        let detail = error.to_string();
+        match error {
+            BatchError::NoBatch(_) => Self::new(Code::NoBatch, detail),
+            BatchError::NoDevices(_) => Self::new(Code::NoDevice, detail).hint("name devices of GET /api/v1/devices"),
+            BatchError::AtWork(_) => Self::new(Code::BatchAtWork, detail).hint("GET the batch: its phase says when that is done"),
+            BatchError::NothingToRetry => Self::new(Code::BatchOver, detail),
+            BatchError::Canceled => Self::new(Code::BatchOver, detail).hint("send a new batch"),
+            BatchError::Command(error) => error.into(),
         }
     }
 }
@@ -409,67 +448,4 @@ impl From<serde_json::Error> for Problem {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::admission::Check;
-    use crate::model::{CommandState, ProductId};
-
-    #[test]
-    fn codes_are_unique_sorted_and_of_the_class_of_their_status() {
-        let texts: Vec<&str> = Code::ALL.iter().map(|code| code.row().0).collect();
-        assert!(texts.is_sorted() && texts.windows(2).all(|pair| pair[0] != pair[1]), "{texts:?}");
-        for code in Code::ALL {
-            let (text, status, title) = code.row();
-            assert!(status.is_client_error() || status.is_server_error(), "{text}");
-            assert_eq!(status.is_server_error(), text.starts_with("E45"), "{text}");
-            assert!(!title.is_empty());
-        }
-    }
-
-    #[test]
-    fn each_error_has_its_status_and_code() {
-        let check = |problem: Problem, status: u16, code: &str| {
-            let body = problem.body();
-            assert_eq!((body.status, body.code), (status, code), "{body:?}");
-            assert!(body.kind.ends_with(code) && !body.detail.is_empty());
-        };
-        check(StoreError::Busy.into(), 503, "E4501");
-        check(StoreError::Conflict("device").into(), 409, "E4304");
-        check(StoreError::Exists("endpoint x".to_owned()).into(), 409, "E4302");
-        check(StoreError::TooLarge(1).into(), 413, "E4007");
-        check(StoreError::Corrupt { what: "device", why: "short".to_owned() }.into(), 500, "E4503");
-        check(StoreError::Fatal("disk".to_owned()).into(), 503, "E4502");
-        check(CatalogError::InUse { product: ProductId(1), devices: 3 }.into(), 409, "E4303");
-        check(CatalogError::NoProduct(ProductId(1)).into(), 404, "E4201");
-        let refused = |check: &'static str, code: &'static str| {
-            let findings = vec![member("", code, "it is wrong", "mend it")];
-            let checks = vec![Check { check, outcome: Outcome::Refused, detail: String::new(), findings }];
-            CatalogError::NotAdmitted(Report { checks, costs: Vec::new() })
-        };
-        check(refused("tables", "E2201").into(), 422, "E4403");
-        check(refused("profile", "E2101").into(), 422, "E4402");
-        check(refused("component", "E1004").into(), 422, "E1004");
-        check(CatalogError::Store(StoreError::Busy).into(), 503, "E4501");
-        check(CommandError::TooLate(CommandState::Sent).into(), 409, "E4305");
-        check(CommandError::TooMany(20).into(), 429, "E4406");
-        check(CommandError::NoCodec.into(), 409, "E4306");
-    }
-
-    #[test]
-    fn a_busy_store_says_when_to_ask_again() {
-        let response = Problem::from(StoreError::Busy).into_response();
-        assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
-        assert_eq!(response.headers().get(header::RETRY_AFTER).unwrap(), "1");
-        assert_eq!(response.headers().get(header::CONTENT_TYPE).unwrap(), "application/problem+json");
-    }
-
-    #[test]
-    fn json_errors_name_line_and_column() {
-        let syntax = serde_json::from_str::<serde_json::Value>("{\n  \"a\": }").unwrap_err();
-        let problem = Problem::from(syntax);
-        let body = problem.body();
-        assert_eq!((body.status, body.line, body.column), (400, Some(2), Some(8)));
-        let shape = serde_json::from_str::<Vec<u8>>("[300]").unwrap_err();
-        assert_eq!(Problem::from(shape).body().status, 422);
-    }
-}
+mod tests;

@@ -16,7 +16,7 @@ use super::extract::{
 };
 use super::openapi::Binary;
 use super::presence::{HabitsRequest, HabitsView};
-use super::problem::{Code, Problem};
+use super::problem::{Code, Problem, member};
 use super::{Shared, off_reactor};
 use crate::catalog::NewProduct;
 use crate::model::{EndpointFormat, Habits, PowerMode, Product, ProductId, VersionNumber};
@@ -46,6 +46,11 @@ pub(super) struct ProductView {
     codec_version: Option<VersionNumber>,
     #[schema(format = DateTime)]
     created: String,
+    /// Whether parameters of another JSON type are taken where their meaning is plain: `"12"` for an int, 12 for a text.
+    coerce_params: bool,
+    /// Seconds that an eDRX device has to acknowledge a command; absent = the span of the retransmissions.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    edrx_timeout: Option<u32>,
 }
 
 impl From<Product> for ProductView {
@@ -61,6 +66,8 @@ impl From<Product> for ProductView {
             codec: product.codec,
             codec_version: product.versions.active,
             created: product.created.to_string(),
+            coerce_params: product.commands.coerce_params,
+            edrx_timeout: product.commands.edrx_timeout_s,
         }
     }
 }
@@ -113,7 +120,17 @@ pub(super) struct ProductChange {
     power_mode: Option<PowerMode>,
     #[serde(default)]
     habits: HabitsRequest,
+    /// Whether parameters of another JSON type are taken where their meaning is plain: `"12"` for an int, 12 for a text.
+    #[serde(default)]
+    coerce_params: Option<bool>,
+    /// Seconds that an eDRX device has to acknowledge a command, 1 to 86,400; 0 = the span of the retransmissions.
+    #[serde(default)]
+    #[schema(minimum = 0, maximum = 86_400)]
+    edrx_timeout: Option<u32>,
 }
+
+/// Most seconds of an eDRX timeout.
+const MAX_EDRX_TIMEOUT_S: u32 = 86_400;
 
 /// The settings of a product that is created from a vendor's package.
 #[derive(Debug, Deserialize, IntoParams)]
@@ -235,9 +252,22 @@ pub(super) async fn change_product(
     PathOf(id): PathOf<ProductId>,
     JsonBody(change): JsonBody<ProductChange>,
 ) -> Result<Json<ProductView>, Problem> {
+    let mut wrong = Vec::new();
+    if let Some(seconds) = change.edrx_timeout.filter(|seconds| *seconds > MAX_EDRX_TIMEOUT_S) {
+        let reason = format!("{seconds} s is no time to wait for one acknowledgement");
+        wrong.push(member("/edrxTimeout", "E4432", reason, "1 to 86400, or 0 for the default"));
+    }
     let edit = move |product: &mut Product| {
-        product.habits = change.habits.over(product.habits)?;
+        let habits = change.habits.over(product.habits).map_err(|more| wrong.iter().cloned().chain(more).collect::<Vec<_>>());
+        product.habits = habits?;
+        if !wrong.is_empty() {
+            return Err(wrong.clone());
+        }
         product.power_mode = change.power_mode.unwrap_or(product.power_mode);
+        product.commands.coerce_params = change.coerce_params.unwrap_or(product.commands.coerce_params);
+        if let Some(seconds) = change.edrx_timeout {
+            product.commands.edrx_timeout_s = Some(seconds).filter(|seconds| *seconds > 0);
+        }
         Ok(())
     };
     let product = api.parts.catalog.configure(id, edit).await?.map_err(Problem::members)?;

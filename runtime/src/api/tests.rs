@@ -14,6 +14,7 @@ use crate::admission::{Bench, Policy};
 use crate::catalog::{Rules, ShadowRuns};
 use crate::codec::{Host, Limits};
 use crate::config::Config;
+use crate::downlink::Bounds;
 use crate::lwm2m::Names;
 use crate::model::{
     DeviceId, EndpointFormat, EventKind, NewEvent, PowerMode, Product, ProductId, ProductKey, Registration, Secret,
@@ -56,18 +57,22 @@ impl Fixture {
             names: Names::new([1; 32]),
             seed: [1; 32],
             flow,
-            span_ms: 1_000,
             tracer: Tracer::default(),
+            grace_ms: 1_000,
+            ack_ms: 1_000,
+            max_retransmit: 0,
         };
         let (shadow, _ends_with_the_process) = Shadow::start(store.clone(), Arc::clone(&catalog), Limits::default()).unwrap();
         let parts = (store.clone(), Arc::clone(&catalog));
         let (shards, devices) = Shards::start(&config, parts, &host, &shadow, &Answers::default()).unwrap();
         let redecoder = Arc::new(Redecoder::new(store.clone(), Arc::clone(&catalog), host));
+        let desk = Desk::new(store.clone(), Arc::clone(&catalog), devices.clone(), Bounds { per_device: 8, total: 9 });
         let state = ApiState {
             shadow,
             redecoder,
             store: store.clone(),
-            desk: Desk::new(store.clone(), Arc::clone(&catalog), devices.clone()),
+            batches: Batches::new(desk.clone()),
+            desk,
             catalog,
             router: devices,
             pusher: Arc::new(Pusher::start(store.clone(), PushConfig::new(clock)).unwrap()),
@@ -107,6 +112,7 @@ impl Fixture {
             endpoint_format: EndpointFormat::Imei,
             power_mode: PowerMode::Psm,
             habits: Default::default(),
+            commands: Default::default(),
             codec: None,
             versions: Default::default(),
             created: NOW,

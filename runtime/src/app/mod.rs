@@ -24,7 +24,7 @@ use crate::catalog::{Catalog, Missing};
 use crate::clock;
 use crate::codec::Host;
 use crate::config::Config;
-use crate::downlink::Desk;
+use crate::downlink::{Batches, Desk};
 use crate::lwm2m::{Place, Server, ServerConfig};
 use crate::model::Secret;
 use crate::redecode::Redecoder;
@@ -110,8 +110,10 @@ impl Gateway {
             names: names.clone(),
             seed: seed()?,
             flow: config.flow_limits(),
-            span_ms: span_ms(config) + GRACE_MS,
             tracer: tracer.clone(),
+            grace_ms: GRACE_MS,
+            ack_ms: ack_ms(config),
+            max_retransmit: config.downlink.max_retransmit,
         };
         let (shadow, shadow_thread) = Shadow::start(store.clone(), Arc::clone(&catalog), config.limits())?;
         let parts = (store.clone(), Arc::clone(&catalog));
@@ -130,13 +132,15 @@ impl Gateway {
         }
 
         let pusher = Arc::new(Pusher::start(store.clone(), PushConfig { tracer, ..config.push_config(clock::wall) })?);
-        let desk = Desk::new(store.clone(), Arc::clone(&catalog), router.clone());
+        let desk = Desk::new(store.clone(), Arc::clone(&catalog), router.clone(), config.command_bounds());
+        let batches = Batches::new(desk.clone());
         let redecoder = Arc::new(Redecoder::new(store.clone(), Arc::clone(&catalog), host));
         let parts = Parts { store, catalog, desk, router, pusher };
         let mut tasks = JoinSet::new();
         tasks::sweep(&mut tasks, &parts, &stopping);
         tasks::remember(&mut tasks, &parts.store, answers, stopping.clone());
         tasks::silence(&mut tasks, &parts.router, stopping.clone());
+        tasks::batches(&mut tasks, batches.clone(), stopping.clone());
         if let Some(policy) = config.rollback_policy() {
             tasks::judge(&mut tasks, &parts.catalog, policy, stopping.clone());
         }
@@ -152,6 +156,7 @@ impl Gateway {
             store: parts.store.clone(),
             catalog: Arc::clone(&parts.catalog),
             desk: parts.desk.clone(),
+            batches,
             router: parts.router.clone(),
             pusher: Arc::clone(&parts.pusher),
             shadow,
@@ -250,11 +255,10 @@ impl Gateway {
     }
 }
 
-/// The longest that a downlink may be under way (RFC 7252 MAX_TRANSMIT_WAIT), ms: 225 s with the default timers.
-fn span_ms(config: &Config) -> u64 {
-    let doublings = f64::from(2_u32.saturating_pow(u32::from(config.downlink.max_retransmit) + 1) - 1);
-    let span = config.downlink.ack_timeout.mul_f64(config.downlink.ack_random_factor * doublings);
-    u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
+/// The longest wait for the acknowledgement of a first transmission, ms: 15 s with the default timers, so 225 s with 3 resends.
+fn ack_ms(config: &Config) -> u64 {
+    let wait = config.downlink.ack_timeout.mul_f64(config.downlink.ack_random_factor);
+    u64::try_from(wait.as_millis()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]
@@ -262,7 +266,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_default_span_is_that_of_the_faq() {
-        assert_eq!(span_ms(&Config::default()), 225_000);
+    fn the_default_wait_is_that_of_the_faq() {
+        assert_eq!(ack_ms(&Config::default()), 15_000);
     }
 }

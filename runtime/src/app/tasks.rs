@@ -1,6 +1,6 @@
 //! The tasks of a gateway that are no part of a module: serving HTTP, and the sweeps that find what a hint missed.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::net::TcpListener;
@@ -12,16 +12,21 @@ use crate::api;
 use crate::breaker::Policy;
 use crate::catalog::Catalog;
 use crate::clock;
+use crate::downlink::Batches;
 use crate::lwm2m::Answer;
+use crate::model::{CommandId, CommandState, DeviceId, Timestamp};
 use crate::shard::Router;
-use crate::store::Store;
+use crate::store::{Store, StoreError};
 use crate::transport::Answers;
 use crate::watch::{LOOK, Watch};
 
-/// How often open commands are looked at without a hint: the precision of EXPIRED.
-const COMMAND_SWEEP: Duration = Duration::from_secs(2);
 /// How often the shards are told whose silence has become too long: the precision of device states.
 const SILENCE_SWEEP: Duration = Duration::from_secs(1);
+/// How often commands that are due are looked for: the precision of EXPIRED.
+const COMMAND_SWEEP: Duration = Duration::from_secs(1);
+/// Due commands that one look takes up, and devices with open commands that it visits by turns, should a hint have been lost.
+const DUE: usize = 4_096;
+const VISITS: usize = 512;
 /// How often new codec versions are judged.
 const TRIAL_SWEEP: Duration = Duration::from_millis(250);
 /// Registrations that are read and told in one go.
@@ -46,15 +51,16 @@ pub(super) fn serve_http(
     });
 }
 
-/// Hints every device that has open commands, and drops the days that retention no longer covers.
+/// Looks after open commands, and drops the days that retention no longer covers.
 pub(super) fn sweep(tasks: &mut JoinSet<&'static str>, parts: &Parts, stopping: &watch::Receiver<bool>) {
-    let (commands, stop) = (parts.clone(), stopping.clone());
+    let (rounds, stop) = (Arc::new(Mutex::new(Rounds::new(parts.clone()))), stopping.clone());
     tasks.spawn(async move {
         every(COMMAND_SWEEP, stop, || {
-            let parts = commands.clone();
-            move || match parts.store.devices_with_open_commands() {
-                Ok(devices) => devices.into_iter().for_each(|device| parts.router.hint(device)),
-                Err(error) => tracing::error!(%error, "open commands cannot be listed"),
+            let rounds = Arc::clone(&rounds);
+            move || {
+                if let Err(error) = rounds.lock().unwrap_or_else(PoisonError::into_inner).look(clock::wall()) {
+                    tracing::error!(%error, "open commands cannot be listed");
+                }
             }
         })
         .await;
@@ -128,6 +134,45 @@ pub(super) fn silence(tasks: &mut JoinSet<&'static str>, router: &Router, stoppi
         .await;
         "the silence sweep"
     });
+}
+
+/// Makes the commands of batches.
+pub(super) fn batches(tasks: &mut JoinSet<&'static str>, batches: Batches, stopping: watch::Receiver<bool>) {
+    tasks.spawn(async move {
+        batches.run(clock::wall, asked(stopping)).await;
+        "the batches"
+    });
+}
+
+/// How far the command sweep is. Waiting commands cost it nothing: it reads what is due, in order of time, and visits a few devices.
+struct Rounds {
+    parts: Parts,
+    due: Option<(Timestamp, DeviceId, CommandId)>,
+    visited: Option<DeviceId>,
+    /// Commands that an earlier run of the gateway left SENT, still to be looked at, newest first; none = done.
+    left: Option<Option<CommandId>>,
+}
+
+impl Rounds {
+    fn new(parts: Parts) -> Self {
+        Self { parts, due: None, visited: None, left: Some(None) }
+    }
+
+    fn look(&mut self, now: Timestamp) -> Result<(), StoreError> {
+        let (store, router) = (&self.parts.store, &self.parts.router);
+        if let Some(before) = self.left {
+            let page = store.commands(None, Some(CommandState::Sent), before, DUE)?;
+            page.items.iter().for_each(|command| router.hint(command.device));
+            self.left = page.next.map(Some);
+        }
+        let due = store.due_commands(now, self.due, DUE)?;
+        due.iter().for_each(|(_, device, command)| router.due(*device, *command));
+        self.due = due.last().copied().filter(|_| due.len() == DUE);
+        let devices = store.devices_with_open_commands(self.visited, VISITS)?;
+        devices.iter().for_each(|device| router.hint(*device));
+        self.visited = devices.last().copied().filter(|_| devices.len() == VISITS);
+        Ok(())
+    }
 }
 
 /// Judges new codec versions now and then.

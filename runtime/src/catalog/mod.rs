@@ -35,7 +35,9 @@ use tokio::sync::Semaphore;
 use crate::admission::{Bench, Report};
 use crate::breaker;
 use crate::codec::Codec;
-use crate::model::{EndpointFormat, Habits, PowerMode, Product, ProductId, ProductKey, Timestamp, VersionLine, VersionNumber};
+use crate::model::{
+    CommandRules, EndpointFormat, Habits, PowerMode, Product, ProductId, ProductKey, Timestamp, VersionLine, VersionNumber,
+};
 use crate::profile::{Compatibility, Mistake, Profile};
 use crate::store::{Commit, Expect, Store, StoreError, Write};
 
@@ -249,6 +251,7 @@ impl Catalog {
             endpoint_format: new.endpoint_format,
             power_mode: new.power_mode,
             habits: new.habits,
+            commands: CommandRules::default(),
             codec: None,
             versions: VersionLine::default(),
             created: now,

@@ -13,6 +13,7 @@ use clap::Parser;
 mod args;
 mod bench;
 pub mod build;
+mod device;
 mod failure;
 mod gateway;
 mod layout;
@@ -83,6 +84,7 @@ fn dispatch(command: Command, streams: &mut Streams<'_>) -> Result<Exit, Failure
         Command::Simulate(args) => gateway::simulate(&args),
         Command::Profile(ProfileCommand::Check(args)) => profile::check(&args, streams),
         Command::Profile(ProfileCommand::Import(args)) => profile::import(&args, streams),
+        Command::Device(DeviceCommand::Import(args)) => device::import(&args, streams),
         Command::Product(ProductCommand::Import(args)) => product::import(&args, streams),
         Command::Product(ProductCommand::Export(args)) => product::export(&args, streams),
         Command::Plugin(PluginCommand::New(args)) => new::new(&args, streams),

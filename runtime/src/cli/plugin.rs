@@ -16,7 +16,7 @@ use crate::clock;
 use crate::codec::{Anatomy, CallError, Codec, DeviceCard, Host, Instances};
 use crate::config::Config;
 use crate::model::{Downlink, Endpoint, Message, Origin, ReportKind};
-use crate::profile::{Mistake, Plan, Profile};
+use crate::profile::{Coercion, Mistake, Plan, Profile};
 use crate::vectors::{Answer, Ask, Vector, huawei};
 
 /// The one export of a codec, without its version.
@@ -244,7 +244,7 @@ impl Bench {
             let told: String = mistakes.iter().map(|mistake| format!("\n{}", profile::shown(mistake))).collect();
             Failure::usage(format!("the parameters do not fit the profile:{told}"))
         };
-        self.profile.check_params(&service, name, &args.params).map_err(wrong)?;
+        self.profile.check_params(&service, name, &args.params, Coercion::Lenient).map_err(wrong)?;
         let index = self.plan.command(&service, name).ok_or_else(|| Failure::failed("the plan lacks the command"))?;
         let fields = self.plan.params(index, &args.params).map_err(wrong)?;
         let downlink = Downlink::Command { index, mid: args.mid, has_more: false, fields };

@@ -2,15 +2,23 @@
 //!
 //! Pure: a command, what happened and the time go in; the moved command comes out. Knows neither store nor network.
 
-use crate::model::{Command, CommandState, Failure, Timestamp};
+mod mid;
+#[cfg(test)]
+mod tests;
+
+use crate::model::{Command, CommandId, CommandState, Reason, Repeat, Sending, Timestamp, Transition};
+
+pub use mid::next_mid;
 
 /// What can happen to a command.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Happening {
-    /// The codec made bytes of it under this mid; the datagram is about to leave.
+    /// It became a message, which is about to leave.
     Sent {
-        /// 1..65535
-        mid: u16,
+        /// 1..65535, by which the device's response is matched; none for an LwM2M operation, which its CoAP answer answers.
+        mid: Option<u16>,
+        /// The message, to be kept until its outcome is known.
+        sending: Sending,
     },
     /// The codec refused it, trapped, or made no bytes.
     EncodeFailed {
@@ -19,6 +27,21 @@ pub enum Happening {
     },
     /// An immediate command for a device that has no registration.
     NotRegistered,
+    /// An immediate command for a device that has been silent for too long.
+    DeviceOffline {
+        /// Since when, in a sentence.
+        detail: String,
+    },
+    /// A command of a batch that does not fit the device's product.
+    NotAccepted {
+        /// Every mistake.
+        detail: String,
+    },
+    /// A command of a batch for a device that has as many open commands as it may.
+    OverLimit {
+        /// How many.
+        detail: String,
+    },
     /// The device acknowledged the datagram with 2.04.
     Acknowledged,
     /// The device refused the datagram.
@@ -26,8 +49,12 @@ pub enum Happening {
         /// CoAP code and meaning.
         detail: String,
     },
-    /// The retransmission span ended without an acknowledgement.
+    /// The time for an acknowledgement ended without one.
     Unacknowledged,
+    /// The span of the retransmissions ended, the time for an acknowledgement did not: the network keeps what an eDRX device is to get.
+    Unheard,
+    /// The gateway was restarted while it was under way.
+    Interrupted,
     /// The device's response with this mid came.
     Responded {
         /// 0 = success.
@@ -35,10 +62,20 @@ pub enum Happening {
         /// Response fields by name.
         result: serde_json::Value,
     },
+    /// The device answered an LwM2M operation with 2.xx.
+    Answered {
+        /// What it read, found or made; none where success is all there is to say.
+        result: Option<serde_json::Value>,
+    },
     /// `expireTime` passed while it waited.
     Outlived,
     /// The application revoked it.
     Revoked,
+    /// A newer command took its place.
+    Superseded {
+        /// Which.
+        by: CommandId,
+    },
 }
 
 /// A happening that means nothing in the command's state; the command stays as it is.
@@ -50,177 +87,104 @@ pub struct Unmoved(pub CommandState);
 ///
 /// ```text
 /// PENDING --Sent--> SENT --Acknowledged--> DELIVERED --Responded--> SUCCESSFUL | FAILED
+///    |               | |--Answered--> SUCCESSFUL                     an LwM2M operation: the answer is all there is
 ///    |               | |--Unacknowledged--> TIMEOUT
 ///    |               | |--Refused--> FAILED
-///    |               | `--Responded--> SUCCESSFUL | FAILED      the acknowledgement was lost, the answer was not
-///    |--EncodeFailed, NotRegistered--> FAILED
+///    |               | |--Responded--> SUCCESSFUL | FAILED           the acknowledgement was lost, the answer was not
+///    |               | `--Interrupted, Unheard--> SENT               the same message again, if it may be sent twice;
+///    |               |                         \> TIMEOUT            else nobody knows whether it was done
+///    |--EncodeFailed, NotRegistered, DeviceOffline, NotAccepted, OverLimit--> FAILED
 ///    |--Outlived--> EXPIRED
-///    `--Revoked--> CANCELED                                     TIMEOUT --Responded--> SUCCESSFUL | FAILED
+///    `--Revoked, Superseded--> CANCELED
+/// TIMEOUT --Acknowledged--> DELIVERED, --Responded, Answered, Refused--> SUCCESSFUL | FAILED
 /// ```
 ///
-/// A response lifts TIMEOUT: the device has shown that it did what it was told. The platforms leave this open (REFERENCE C.5).
+/// What the device says lifts TIMEOUT: it is the better witness. The platforms leave this open (REFERENCE C.5). Nothing lifts FAILED,
+/// EXPIRED and CANCELED: the application was told that they are over.
 ///
 /// # Errors
 /// [`Unmoved`] when the happening does not concern a command in this state; duplicates and races end here.
 pub fn transition(command: &Command, happening: Happening, now: Timestamp) -> Result<Command, Unmoved> {
     use CommandState as S;
     let mut next = command.clone();
-    match (command.state, happening) {
-        (S::Pending, Happening::Sent { mid }) => {
-            next.state = S::Sent;
-            next.mid = Some(mid);
-            next.sent = Some(now);
+    let failed = |reason: Reason, detail: String| because(S::Failed, now, reason, detail);
+    let step = match (command.state, happening) {
+        (S::Pending, Happening::Sent { mid, sending }) => {
+            next.mid = mid;
+            next.sending = Some(sending);
+            Transition::plain(S::Sent, now)
         }
-        (S::Pending, Happening::EncodeFailed { detail }) => fail(&mut next, S::Failed, "encode-failed", detail, now),
+        (S::Pending, Happening::EncodeFailed { detail }) => failed(Reason::EncodeFailed, detail),
         (S::Pending, Happening::NotRegistered) => {
             let detail = "the device has no registration, so an immediate command cannot reach it; give it an expireTime";
-            fail(&mut next, S::Failed, "not-registered", detail.to_owned(), now);
+            failed(Reason::NotRegistered, detail.to_owned())
         }
+        (S::Pending, Happening::DeviceOffline { detail }) => failed(Reason::OfflineDevice, detail),
+        (S::Pending, Happening::NotAccepted { detail }) => failed(Reason::NotAccepted, detail),
+        (S::Pending, Happening::OverLimit { detail }) => failed(Reason::Limit, detail),
         (S::Pending, Happening::Outlived) => {
             let detail = format!("it could not be sent within {} s", command.expire_time_s);
-            fail(&mut next, S::Expired, "expired", detail, now);
+            because(S::Expired, now, Reason::Expired, detail)
         }
         (S::Pending, Happening::Revoked) => {
-            next.state = S::Canceled;
-            next.ended = Some(now);
+            because(S::Canceled, now, Reason::Canceled, "the application canceled it before it was sent".to_owned())
         }
-        (S::Sent, Happening::Acknowledged) => {
-            next.state = S::Delivered;
-            next.delivered = Some(now);
+        (S::Pending, Happening::Superseded { by }) => {
+            because(S::Canceled, now, Reason::Superseded, format!("the newer command {by} with the same key took its place"))
+        }
+        (S::Sent, Happening::Interrupted | Happening::Unheard) if command.what.repeat() == Repeat::Once => {
+            let detail = "it was sent, its outcome was lost, and it may have been done: it is not repeated, because doing it twice is \
+                          not the same as doing it once; look at the device before asking again";
+            because(S::Timeout, now, Reason::OutcomeUnknown, detail.to_owned())
+        }
+        (S::Sent, Happening::Interrupted) if command.sending.is_none() => {
+            let detail = "the gateway was restarted while it was under way, and an older codecgate kept no copy of the message";
+            because(S::Timeout, now, Reason::OutcomeUnknown, detail.to_owned())
+        }
+        (S::Sent, Happening::Interrupted) => {
+            let detail = "the gateway was restarted while it was under way: the same message goes out again";
+            because(S::Sent, now, Reason::Resent, detail.to_owned())
+        }
+        (S::Sent, Happening::Unheard) => {
+            let detail = "no acknowledgement yet, and the device has more time: the same message goes out again";
+            because(S::Sent, now, Reason::Resent, detail.to_owned())
         }
         (S::Sent, Happening::Unacknowledged) => {
             let detail = "the device did not acknowledge the downlink".to_owned();
-            fail(&mut next, S::Timeout, "no-acknowledgement", detail, now);
+            because(S::Timeout, now, Reason::NoAcknowledgement, detail)
         }
-        (S::Sent, Happening::Refused { detail }) => fail(&mut next, S::Failed, "device-refused", detail, now),
+        (S::Sent | S::Timeout, Happening::Acknowledged) => lifted(command, S::Delivered, now),
+        (S::Sent | S::Timeout, Happening::Refused { detail }) => failed(Reason::DeviceRefused, detail),
         (S::Sent | S::Delivered | S::Timeout, Happening::Responded { errcode, result }) => {
             next.errcode = Some(errcode);
             next.result = Some(result);
-            next.failure = None;
-            next.ended = Some(now);
-            next.state = S::Successful;
-            if errcode != 0 {
-                fail(&mut next, S::Failed, "device-error", format!("the device answered with errcode {errcode}"), now);
+            match errcode {
+                0 => lifted(command, S::Successful, now),
+                _ => failed(Reason::DeviceError, format!("the device answered with errcode {errcode}")),
             }
         }
+        (S::Sent | S::Delivered | S::Timeout, Happening::Answered { result }) => {
+            next.result = result;
+            lifted(command, S::Successful, now)
+        }
         (state, _) => return Err(Unmoved(state)),
+    };
+    next.step(step);
+    if next.state != S::Sent {
+        next.sending = None;
     }
     Ok(next)
 }
 
-fn fail(command: &mut Command, state: CommandState, code: &str, detail: String, now: Timestamp) {
-    command.state = state;
-    command.ended = Some(now);
-    command.failure = Some(Failure { code: code.to_owned(), detail });
+fn because(state: CommandState, at: Timestamp, reason: Reason, detail: String) -> Transition {
+    Transition { state, at, reason: Some(reason), detail: Some(detail) }
 }
 
-/// The next mid of a device: from 1 upward, wraps to 1, skips those in flight (REFERENCE J.3). None when all are taken.
-#[must_use]
-pub fn next_mid(last: u16, in_flight: &[u16]) -> Option<u16> {
-    let mut mid = last;
-    for _ in 0..u16::MAX {
-        mid = if mid == u16::MAX { 1 } else { mid + 1 };
-        if !in_flight.contains(&mid) {
-            return Some(mid);
-        }
+/// A step to something good; after TIMEOUT it says that it came late.
+fn lifted(command: &Command, state: CommandState, at: Timestamp) -> Transition {
+    if command.state != CommandState::Timeout {
+        return Transition::plain(state, at);
     }
-    None
-}
-
-#[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-    use crate::model::{CommandId, DeviceId, ProductId};
-
-    fn command(state: CommandState) -> Command {
-        Command {
-            id: CommandId(1),
-            device: DeviceId(1),
-            product: ProductId(1),
-            service: "Valve".to_owned(),
-            name: "SET_VALVE".to_owned(),
-            params: serde_json::json!({"open": true}),
-            expire_time_s: 60,
-            max_retransmit: None,
-            state,
-            mid: Some(9),
-            created: Timestamp(1_000),
-            sent: None,
-            delivered: None,
-            ended: None,
-            errcode: None,
-            result: None,
-            failure: None,
-        }
-    }
-
-    fn happenings() -> Vec<Happening> {
-        let result = serde_json::json!({});
-        vec![
-            Happening::Sent { mid: 7 },
-            Happening::EncodeFailed { detail: "bad".to_owned() },
-            Happening::NotRegistered,
-            Happening::Acknowledged,
-            Happening::Refused { detail: "4.04".to_owned() },
-            Happening::Unacknowledged,
-            Happening::Responded { errcode: 0, result: result.clone() },
-            Happening::Responded { errcode: 3, result },
-            Happening::Outlived,
-            Happening::Revoked,
-        ]
-    }
-
-    /// The whole table: eight states by ten happenings; `-` = unmoved.
-    #[test]
-    fn the_whole_table() {
-        use CommandState::{Canceled as C, Delivered as D, Expired as E, Failed as F, Sent as N, Successful as S, Timeout as T};
-        let none = [None; 10];
-        let table = [
-            (CommandState::Pending, [Some(N), Some(F), Some(F), None, None, None, None, None, Some(E), Some(C)]),
-            (N, [None, None, None, Some(D), Some(F), Some(T), Some(S), Some(F), None, None]),
-            (D, [None, None, None, None, None, None, Some(S), Some(F), None, None]),
-            (S, none),
-            (F, none),
-            (T, [None, None, None, None, None, None, Some(S), Some(F), None, None]),
-            (E, none),
-            (C, none),
-        ];
-        for (state, row) in table {
-            for (happening, expected) in happenings().into_iter().zip(row) {
-                let moved = transition(&command(state), happening.clone(), Timestamp(5_000));
-                assert_eq!(moved.clone().ok().map(|c| c.state), expected, "{state:?} {happening:?}");
-                if let Ok(moved) = moved {
-                    assert_eq!(moved.ended.is_some(), moved.state.is_final(), "{state:?} {happening:?}");
-                    let failed = matches!(moved.state, F | T | E);
-                    assert_eq!(moved.failure.is_some(), failed, "{state:?} {happening:?}");
-                }
-            }
-        }
-    }
-
-    proptest! {
-        /// Whatever happens in whatever order, a command that is over stays over, save that a response lifts TIMEOUT.
-        #[test]
-        fn what_is_over_stays_over(order in proptest::collection::vec(0_usize..10, 0..40)) {
-            let all = happenings();
-            let mut now = command(CommandState::Pending);
-            for (step, index) in order.into_iter().enumerate() {
-                let happening = all[index].clone();
-                if let Ok(next) = transition(&now, happening.clone(), Timestamp(step as u64)) {
-                    let lifted = now.state == CommandState::Timeout && matches!(happening, Happening::Responded { .. });
-                    prop_assert!(!now.state.is_final() || lifted);
-                    prop_assert!(next.state != CommandState::Pending);
-                    now = next;
-                }
-            }
-        }
-
-        #[test]
-        fn a_mid_is_never_zero_and_never_in_flight(last: u16, busy in proptest::collection::vec(1_u16.., 0..50)) {
-            let mid = next_mid(last, &busy).unwrap();
-            prop_assert!(mid != 0 && !busy.contains(&mid));
-        }
-    }
+    let seconds = at.since(command.moved()) / 1_000;
+    because(state, at, Reason::Late, format!("the device was heard {seconds} s after the command had been given up"))
 }

@@ -134,6 +134,8 @@ fn downlink(section: &Section<'_>, default: &Downlink) -> Downlink {
         ack_random_factor: section.number("ack_random_factor", 1.0..=3.0, default.ack_random_factor),
         max_retransmit: section.count("max_retransmit", 0..=8, default.max_retransmit),
         block_bytes: section.count("block_bytes", 16..=1_024, default.block_bytes),
+        open_per_device: section.count("open_per_device", 1..=100_000, default.open_per_device),
+        open_total: section.count("open_total", 1..=1_000_000_000, default.open_total),
     }
 }
 

@@ -12,6 +12,7 @@ use crate::breaker::{self, Policy};
 use crate::catalog::{Rules, ShadowRuns};
 use crate::coap::TransferLimits;
 use crate::codec::{Isolation, Limits};
+use crate::downlink::Bounds;
 use crate::lwm2m::ServerConfig;
 use crate::model::{Secret, Timestamp};
 use crate::package::Trust;
@@ -157,6 +158,10 @@ pub struct Downlink {
     pub max_retransmit: u8,
     /// What has more bytes goes out block by block: 16 to 1024, of which the largest power of two counts (RFC 7959).
     pub block_bytes: u16,
+    /// Most open commands (PENDING or SENT) of one device; more are refused.
+    pub open_per_device: usize,
+    /// Most open commands of all devices.
+    pub open_total: u64,
 }
 
 /// How events are pushed.
@@ -259,6 +264,8 @@ impl Default for Config {
                 ack_random_factor: 1.5,
                 max_retransmit: 3,
                 block_bytes: 1_024,
+                open_per_device: 128,
+                open_total: 2_000_000,
             },
             webhook: Webhook {
                 in_flight: 64,
@@ -381,6 +388,12 @@ impl Config {
         let window_ms = u64::try_from(devices.message_window.as_millis()).unwrap_or(u64::MAX);
         let device = Limit { messages: devices.messages, window_ms };
         FlowLimits { device, application_per_s: devices.application_messages_per_s }
+    }
+
+    /// For [`crate::downlink::Desk::new`].
+    #[must_use]
+    pub fn command_bounds(&self) -> Bounds {
+        Bounds { per_device: self.downlink.open_per_device, total: self.downlink.open_total }
     }
 
     /// For [`crate::webhook::Pusher::start`].

@@ -15,8 +15,7 @@ use crate::catalog::{CatalogError, NewProduct};
 use crate::cli::build::build_component;
 use crate::clock;
 use crate::config::Config;
-use crate::downlink::NewCommand;
-use crate::model::{DeviceId, EndpointFormat, PowerMode, ProductId, Scope, Secret, Subscription};
+use crate::model::{Blueprint, DeviceId, EndpointFormat, PowerMode, ProductId, Scope, Secret, Subscription, Work};
 use crate::profile::Profile;
 use crate::store::{Commit, Write};
 
@@ -88,18 +87,12 @@ impl Stage {
 
     /// Sends the command that the demo follows.
     pub(super) async fn command(&self, device: DeviceId) -> anyhow::Result<()> {
-        let new = NewCommand {
-            device,
-            service: super::frames::COMMAND.0.to_owned(),
-            name: super::frames::COMMAND.1.to_owned(),
-            params: super::frames::command_params(),
-            expire_time_s: 3_600,
-            max_retransmit: None,
-        };
-        let command = self.gateway.parts().desk.create(new, clock::wall()).await?;
+        let (service, name) = super::frames::COMMAND;
+        let params = super::frames::command_params();
+        let what = Work::Named { service: service.to_owned(), name: name.to_owned(), params: params.clone() };
+        self.gateway.parts().desk.create(device, Blueprint::new(what, 3_600), clock::wall()).await?;
         println!(
-            "\n>> command {}.{} {} for device {device}: it sleeps, so the command waits until it reports\n",
-            command.service, command.name, command.params
+            "\n>> command {service}.{name} {params} for device {device}: it sleeps, so the command waits until it reports\n"
         );
         Ok(())
     }

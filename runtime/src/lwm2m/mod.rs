@@ -37,6 +37,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use crate::coap::{Fault, Timing, TransferLimits};
+pub use crate::model::Wire;
 use crate::model::{DeviceId, Registration};
 
 pub use ask::{Ask, Reply};
@@ -131,15 +132,6 @@ impl Ticket {
 /// A downlink, as the flows know it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct DownlinkId(pub u128);
-
-/// What makes a downlink the same message again when it is sent anew after a restart: the device drops a duplicate (RFC 7252 4.5).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Wire {
-    /// CoAP message id.
-    pub mid: u16,
-    /// Of the token, 22 bits ([`Names::seal`]).
-    pub nonce: u32,
-}
 
 /// How values came that nobody asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

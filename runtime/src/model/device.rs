@@ -196,6 +196,9 @@ pub struct Product {
     /// How long silence is normal, and what else is known of them beforehand.
     #[serde(default)]
     pub habits: Habits,
+    /// How commands for its devices are taken and given up.
+    #[serde(default)]
+    pub commands: CommandRules,
     /// blake3 of the active codec component, hex; none = transparent.
     pub codec: Option<String>,
     /// Its codec versions by what they do. `profile` and `codec` are those of the active one.
@@ -203,6 +206,17 @@ pub struct Product {
     pub versions: VersionLine,
     /// When it was created.
     pub created: Timestamp,
+}
+
+/// What a product says of the commands for its devices.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct CommandRules {
+    /// Whether parameters of another JSON type are taken where their meaning is plain: `"12"` for an int, 12 for a text.
+    pub coerce_params: bool,
+    /// Seconds that an eDRX device has for its acknowledgement; none = the span of the retransmissions (REFERENCE C.5).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub edrx_timeout_s: Option<u32>,
 }
 
 /// A device that the operator let in.

@@ -11,6 +11,7 @@ use crate::model::{ProductKey, ReportKind};
 use super::check::Check;
 use super::document::{CommandSpec, Document, Service};
 use super::mistake::{At, Findings, Mistake, code, quote};
+use super::params::Coercion;
 use super::{meaning, params, structure, suggest};
 
 /// A profile that is valid. Cheap to clone.
@@ -126,7 +127,7 @@ impl Profile {
     ///
     /// # Errors
     /// Every mistake: `/service`, `/name` or `/params/...` of a file called `command`.
-    pub fn check_params(&self, service: &str, command: &str, params: &Json) -> Result<(), Vec<Mistake>> {
+    pub fn check_params(&self, service: &str, command: &str, params: &Json, coercion: Coercion) -> Result<(), Vec<Mistake>> {
         let at = At::file("command");
         let mut findings = Findings::default();
         let Some((spec, checks)) = self.entries().find(|(spec, _)| spec.service_id == service) else {
@@ -142,7 +143,7 @@ impl Profile {
             findings.error(&at.key("name"), code::NO_COMMAND, reason, suggest::advice(command, &known));
             return Err(findings.into_list());
         };
-        params::bind(&checks.params, &[], params).map(drop)
+        params::bind(&checks.params, &[], params, coercion).map(drop)
     }
 
     /// The same profile with the warnings of the document that it was imported from.

@@ -35,6 +35,7 @@ pub use ctwing::{Identity, ThingModel, import_service_table, to_csv, to_json};
 pub use document::{CommandSpec, FieldSpec, FieldType, Layout, Service};
 pub use huawei::{Imported, MAX_PACKAGE_BYTES, Strictness, import_huawei};
 pub use mistake::{Mistake, Severity, code};
+pub use params::Coercion;
 pub use plan::Plan;
 pub use skeleton::{layout_skeleton, rust_skeleton};
 pub use structure::{MAX_DOCUMENT_BYTES, SCHEMA};

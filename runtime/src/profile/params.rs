@@ -1,8 +1,9 @@
 //! A command's parameters: JSON by name becomes typed fields in table order, or every mistake in it is told.
 //!
-//! Coercions, the union of what the platforms take (REFERENCE G.11, A.4.3): numeric text for a number, `12.0` for a whole
-//! number, 0 and 1 for a truth value of type int, `"true"` and `"false"` for a boolean, null for "not given". No number is
-//! taken for a text. Here a limit is a refusal: nobody has acted on the value yet.
+//! Coercions, the union of what the platforms take (REFERENCE G.11, A.4.3): numeric text for a number, a number for a text, true for
+//! 1, `"true"` and `"false"` for a boolean. A strict reading refuses those and says what to write instead. No coercions: `12.0` for
+//! a whole number, 0 and 1 for a truth value of type int, null for "not given". Here a limit is a refusal: nobody has acted on the
+//! value yet.
 
 use base64::Engine as _;
 use serde_json::Value as Json;
@@ -16,8 +17,17 @@ use super::mistake::{At, Findings, Mistake, code, quote};
 use super::structure::shown;
 use super::suggest;
 
+/// Whether a value of another JSON type is taken where its meaning is plain: `"12"` for an int, 12 for a text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Coercion {
+    /// It is refused, and the refusal shows what to write.
+    Strict,
+    /// It is taken.
+    Lenient,
+}
+
 /// Binds parameters to checks. `unheard` names parameters that the profile has and the codec cannot encode.
-pub(super) fn bind(checks: &[Check], unheard: &[String], params: &Json) -> Result<Vec<Field>, Vec<Mistake>> {
+pub(super) fn bind(checks: &[Check], unheard: &[String], params: &Json, coercion: Coercion) -> Result<Vec<Field>, Vec<Mistake>> {
     let at = At::file("command").key("params");
     let mut findings = Findings::default();
     let empty = serde_json::Map::new();
@@ -51,11 +61,18 @@ pub(super) fn bind(checks: &[Check], unheard: &[String], params: &Json) -> Resul
             }
             continue;
         };
-        let Some(value) = convert(check, value, &place, &mut findings) else {
-            let reason = format!("{} does not fit type {}", shown(value), check.field_type.as_str());
+        let given = value;
+        let Some(value) = convert(check, given, &place, &mut findings) else {
+            let reason = format!("{} does not fit type {}", shown(given), check.field_type.as_str());
             findings.error(&place, code::PARAMETER_TYPE, reason, format!("write {}", wanted(check)));
             continue;
         };
+        if coercion == Coercion::Strict && !is_of_type(check.field_type, given) {
+            let reason = format!("{} stands where type {} is expected", shown(given), check.field_type.as_str());
+            let fix =
+                format!("write {}: {}, or let the product take it (coerceParams)", quoted(&check.name), right(check, &value));
+            findings.error(&place, code::PARAMETER_TYPE, reason, fix);
+        }
         check.inspect(&value, &mut |word, detail| {
             let reason = format!("{word}: {detail}");
             findings.error(&place, code::PARAMETER_LIMIT, reason, "send a value within the limits of the profile");
@@ -83,6 +100,7 @@ fn convert(check: &Check, given: &Json, at: &At, findings: &mut Findings) -> Opt
             base64::engine::general_purpose::STANDARD.decode(text?).ok().map(Value::Bytes)
         }
         (FieldType::DateTime, ValueType::Timestamp) => Timestamp::parse(text?).ok().map(|time| Value::Timestamp(time.0)),
+        (FieldType::String | FieldType::Enum, _) if given.is_number() => Some(Value::Text(given.to_string())),
         (FieldType::String | FieldType::Enum | FieldType::DateTime | FieldType::Bytes, _) => Some(Value::Text(text?.to_owned())),
         (FieldType::Boolean, _) => match (given, text) {
             (Json::Bool(flag), _) => Some(Value::Boolean(*flag)),
@@ -102,6 +120,32 @@ fn convert(check: &Check, given: &Json, at: &At, findings: &mut Findings) -> Opt
             Some(Value::Json(compact))
         }
     }
+}
+
+/// Whether the JSON type is the one that the profile's type is written in.
+fn is_of_type(field_type: FieldType, given: &Json) -> bool {
+    match field_type {
+        FieldType::Int | FieldType::Long | FieldType::Decimal => given.is_number(),
+        FieldType::String | FieldType::Enum | FieldType::DateTime | FieldType::Bytes => given.is_string(),
+        FieldType::Boolean => given.is_boolean(),
+        FieldType::JsonObject | FieldType::StringList => true,
+    }
+}
+
+/// The value as the profile's type is written in JSON.
+fn right(check: &Check, value: &Value) -> String {
+    match (check.field_type, value) {
+        (FieldType::Int, Value::Boolean(flag)) => u8::from(*flag).to_string(),
+        (_, Value::Boolean(flag)) => flag.to_string(),
+        (_, Value::Integer(whole)) => whole.to_string(),
+        (_, Value::Number(number)) => number.to_string(),
+        (_, Value::Text(text)) => quoted(text),
+        _ => wanted(check),
+    }
+}
+
+fn quoted(text: &str) -> String {
+    Json::String(text.to_owned()).to_string()
 }
 
 /// A JSON number, or a text that is one.

@@ -10,6 +10,7 @@ use super::check::{Check, carriers, word};
 use super::checked::Profile;
 use super::json_text::push_text;
 use super::mistake::{At, Findings, Mistake, code, quote};
+use super::params::Coercion;
 use super::{params, suggest};
 
 /// A profile joined with a codec's tables: arrays of checks and names, indexed as the codec indexes its fields.
@@ -99,7 +100,7 @@ impl Plan {
         self.commands.get(usize::from(index)).map(|command| (command.service.as_str(), command.name.as_str()))
     }
 
-    /// The parameters as fields in the codec's order, coerced where the platforms coerce: `"12"` for an int (REFERENCE G.11),
+    /// The parameters as fields in the codec's order, coerced ([`Coercion::Lenient`]) where the platforms coerce: `"12"` for an int (REFERENCE G.11),
     /// `12.0` for an int, `"true"` for a boolean, base64 text for bytes, time text for a timestamp. Null means "not given".
     ///
     /// # Errors
@@ -111,7 +112,7 @@ impl Plan {
             findings.error(&At::file("command").key("name"), code::NO_COMMAND, reason, "ask by name: the codec was changed");
             return Err(findings.into_list());
         };
-        params::bind(&plan.params.checks, &plan.unheard, params)
+        params::bind(&plan.params.checks, &plan.unheard, params, Coercion::Lenient)
     }
 }
 

@@ -8,7 +8,7 @@ use crate::model::{
     ValueType,
 };
 
-use super::{Mistake, Plan, Profile, code};
+use super::{Coercion, Mistake, Plan, Profile, code};
 
 const NOON: u64 = 1_706_702_400_000;
 
@@ -380,7 +380,10 @@ fn wrong_parameters_are_told_all_at_once() {
 #[test]
 fn a_profile_checks_parameters_without_a_codec() {
     let profile = profile();
-    assert_eq!(profile.check_params("Meter", "SET", &json!({ "value": "12", "spare": "x", "key": "AQI=" })), Ok(()));
+    assert_eq!(
+        profile.check_params("Meter", "SET", &json!({ "value": "12", "spare": "x", "key": "AQI=" }), Coercion::Lenient),
+        Ok(())
+    );
     for (service, command, params, expected) in [
         ("Metre", "SET", json!({}), ("/service", code::NO_SERVICE)),
         ("Meter", "SETT", json!({}), ("/name", code::NO_COMMAND)),
@@ -389,8 +392,22 @@ fn a_profile_checks_parameters_without_a_codec() {
         ("Meter", "SET", json!({ "value": 9, "key": "%" }), ("/params/key", code::PARAMETER_TYPE)),
         ("Meter", "SET", json!({ "value": 9, "at": "noon" }), ("/params/at", code::PARAMETER_LIMIT)),
     ] {
-        assert_eq!(places(&profile.check_params(service, command, &params).unwrap_err()), [expected]);
+        assert_eq!(places(&profile.check_params(service, command, &params, Coercion::Lenient).unwrap_err()), [expected]);
     }
+}
+
+#[test]
+fn a_strict_reading_shows_what_to_write() {
+    let profile = profile();
+    let strict = |params: &serde_json::Value| profile.check_params("Meter", "SET", params, Coercion::Strict);
+    let right = json!({ "value": 12.0, "ratio": 2, "mode": "b", "on": true, "at": "20240131T120000Z", "spare": "x" });
+    assert_eq!(strict(&right), Ok(()));
+    let loose = json!({ "value": "12", "ratio": "2.5", "on": "true", "spare": 7 });
+    let mistakes = strict(&loose).unwrap_err();
+    let fixes: Vec<_> = mistakes.iter().map(|mistake| mistake.fix.split_once(", or").unwrap().0).collect();
+    assert_eq!(fixes, ["write \"value\": 12", "write \"ratio\": 2.5", "write \"on\": true", "write \"spare\": \"7\""]);
+    assert!(mistakes.iter().all(|mistake| mistake.code == code::PARAMETER_TYPE));
+    assert_eq!(profile.check_params("Meter", "SET", &loose, Coercion::Lenient), Ok(()));
 }
 
 fn values() -> impl Strategy<Value = Value> {

@@ -3,23 +3,26 @@
 use std::sync::Arc;
 
 use super::flow::Flow;
+use super::patience::Patience;
 use super::silence::Silence;
 use super::worker::Mailbox;
 use super::{Counters, Lane, told};
 use crate::catalog::{ActiveProduct, Catalog, Site};
 use crate::clock;
-use crate::coap::{Code, OCTET_STREAM, Random};
+use crate::coap::Random;
 use crate::codec::Instances;
 use crate::command::{Happening, transition};
-use crate::downlink::{self, Encoded, Step};
-use crate::lwm2m::{Answer, Ask, Came, DownlinkId, Names, Occurrence, RegisterRequest, Reply, Ticket, UplinkMessage};
-use crate::model::{Command, CommandId, Device, DeviceId, EventKind, Registration, Timestamp};
+use crate::downlink::{self, Encoded, Ended, HEAD, Step};
+use crate::lwm2m::{Answer, Came, DownlinkId, Names, Occurrence, RegisterRequest, Reply, Ticket, UplinkMessage};
+use crate::model::{
+    Command, CommandId, CommandState, Device, DeviceId, EventKind, PowerMode, Registration, Sending, Timestamp, Work,
+};
 use crate::presence::{self, Sign};
 use crate::shadow::{Sample, Shadow};
 use crate::store::{Commit, Done, Expect, Store, StoreError, Submission, Versioned, Write};
 use crate::trace::Tracer;
 use crate::transport::Answers;
-use crate::uplink::{self, Before, End, Sender, Whose};
+use crate::uplink::{self, Before, End, Matched, Sender, Whose};
 
 /// The server's moments are whole seconds of a clock that is never set.
 const CLOCKS_DIFFER_MS: u64 = 2_000;
@@ -30,10 +33,12 @@ const UNTRACKED: DownlinkId = DownlinkId(0);
 pub(super) struct Hands {
     pub(super) flow: Arc<Flow>,
     pub(super) silence: Arc<Silence>,
-    pub(super) span_ms: u64,
     pub(super) moves_per_hour: u16,
     pub(super) names: Names,
     pub(super) random: Random,
+    pub(super) patience: Patience,
+    /// When this gateway started: what was SENT before was sent by an earlier one.
+    pub(super) started: Timestamp,
     pub(super) store: Store,
     pub(super) catalog: Arc<Catalog>,
     pub(super) instances: Instances,
@@ -120,15 +125,13 @@ impl Hands {
                 self.batch.push(Submission { commit, done });
                 Ok(())
             }
-            Occurrence::Answered { id, reply: Reply { code, .. }, .. } => {
+            Occurrence::Answered { id, reply, .. } => {
                 // An answer shows that the device still listens.
                 lane.acknowledged(now, &self.habits(lane));
-                let happening =
-                    if code.is_success() { Happening::Acknowledged } else { Happening::Refused { detail: format!("{code:#}") } };
-                self.outcome(lane, id, happening, now)
+                self.answered(lane, id, &reply, now)
             }
             Occurrence::Reset { id, .. } => self.outcome(lane, id, Happening::Refused { detail: "RST".to_owned() }, now),
-            Occurrence::TimedOut { id, .. } => self.outcome(lane, id, Happening::Unacknowledged, now),
+            Occurrence::TimedOut { id, .. } => self.unheard_of(lane, id, now),
             Occurrence::Recall { device } => self.recall(device),
             Occurrence::Register(request) => {
                 self.forget(request.ticket);
@@ -214,12 +217,15 @@ impl Hands {
             self.trace = self.trace.wrapping_add(1);
             let sender = Sender { device: lane.device, product: &product, card: &lane.card };
             let store = &self.store;
-            let find = |mid| lane.sent_with(mid).and_then(|id| store.command(id).ok().flatten());
+            let find = |mid| matched(store, lane, mid);
             let outcome = uplink::work(&mut self.instances, sender, message, (now, self.trace), lane.open, find);
             if self.tracer.is_on() {
                 told::decoded(&self.tracer, lane, &product, message, &outcome, self.trace);
             }
             self.shadow_of(lane, &product, message, outcome.wonder, now);
+            for why in outcome.ignored {
+                self.counters.ignored.get(why.index()).map(Counters::add);
+            }
             commit.events.extend(outcome.events);
             for (command, happening) in outcome.answered {
                 // A second answer in one message finds the command moved already.
@@ -254,7 +260,7 @@ impl Hands {
                     }
                     answers.push(Answer::Accept { ticket });
                     for payload in acks {
-                        let ask = app_data(payload);
+                        let ask = downlink::app_data(payload);
                         answers.push(Answer::Send { device, id: UNTRACKED, ask, wire: None, max_retransmit: None });
                     }
                 }
@@ -318,16 +324,68 @@ impl Hands {
         }
         let command = self.store.command(CommandId(id.0))?;
         if happening == Happening::Unacknowledged
-            && let Some(sent) = command.as_ref().and_then(|command| command.doc.sent)
+            && let Some(sent) = command.as_ref().and_then(|command| command.doc.last_sent())
         {
             lane.unanswered(sent, now, &self.habits(lane));
         }
         if let Some(command) = command
             && let Ok(next) = transition(&command.doc, happening, now)
         {
-            self.move_command(lane, next, &command, None);
+            self.move_command(lane, next, &command);
         }
         Ok(())
+    }
+
+    /// What the device answered to a command's message: of an operation that is its result, of others the acknowledgement.
+    fn answered(&mut self, lane: &mut Lane, id: DownlinkId, reply: &Reply, now: Timestamp) -> Result<(), StoreError> {
+        let command = if id == UNTRACKED { None } else { self.store.command(CommandId(id.0))? };
+        let operation = command.and_then(|command| match command.doc.what {
+            Work::Operation { request, .. } => downlink::parse(&request).ok(),
+            Work::Named { .. } | Work::Raw(_) => None,
+        });
+        let happening = match operation.map(|operation| downlink::ended(&operation, reply)) {
+            Some(Ended::Well(result)) => Happening::Answered { result },
+            Some(Ended::Refused(detail)) => Happening::Refused { detail },
+            None if reply.code.is_success() => Happening::Acknowledged,
+            None => Happening::Refused { detail: format!("{:#}", reply.code) },
+        };
+        self.outcome(lane, id, happening, now)
+    }
+
+    /// The transport gave up. An eDRX device may have more time than that: the network keeps what it is to get.
+    fn unheard_of(&mut self, lane: &mut Lane, id: DownlinkId, now: Timestamp) -> Result<(), StoreError> {
+        let command = if id == UNTRACKED { None } else { self.store.command(CommandId(id.0))? };
+        let has_time = command.is_some_and(|command| {
+            let until = command.doc.sending.as_ref().map_or(now, |sending| sending.until);
+            // What comes back at once was not sent at all.
+            let was_sent = command.doc.last_sent().is_some_and(|sent| now.since(sent) >= self.patience.ack_ms);
+            let edrx = self.catalog.active(lane.product).is_some_and(|product| self.edrx_timeout(lane, &product).is_some());
+            edrx && was_sent && now < until
+        });
+        let happening = if has_time { Happening::Unheard } else { Happening::Unacknowledged };
+        self.outcome(lane, id, happening, now)
+    }
+
+    /// Seconds that the product gives an eDRX device.
+    fn edrx_timeout(&self, lane: &Lane, product: &ActiveProduct) -> Option<u32> {
+        let is_edrx = lane.mode(product.product.power_mode) == PowerMode::Edrx;
+        product.product.commands.edrx_timeout_s.filter(|_| is_edrx)
+    }
+
+    /// The time of a command may be over.
+    pub(super) fn due(&mut self, lane: &mut Lane, id: CommandId) -> Result<(), StoreError> {
+        if lane.moving {
+            return Ok(());
+        }
+        let now = clock::wall();
+        if let Some(command) = self.store.command(id)?
+            && let Some(happening) = downlink::overdue(&command.doc, now)
+            && let Ok(next) = transition(&command.doc, happening, now)
+        {
+            self.move_command(lane, next, &command);
+            return Ok(());
+        }
+        self.advance(lane)
     }
 
     /// Takes the next step with the device's commands, if one is due and none is under way.
@@ -336,20 +394,17 @@ impl Hands {
             return Ok(());
         }
         let now = clock::wall();
-        let open = self.store.open_commands(lane.device)?;
+        let open = self.store.next_commands(lane.device, HEAD)?;
         lane.open = !open.is_empty();
         let Some(product) = self.catalog.active(lane.product) else { return Ok(()) };
         let reach = lane.reach(product.product.power_mode, now);
-        let (command, happening, datagram) = match downlink::next_step(&open, reach, now, self.span_ms) {
+        let (command, happening) = match downlink::next_step(&open, reach, now, self.started) {
             Step::Rest => return Ok(()),
-            Step::Move(command, happening) => (command, happening, None),
-            Step::Send { command, has_more } => {
-                let (happening, payload) = self.encode(lane, &product, &command.doc, has_more, now);
-                (command, happening, payload)
-            }
+            Step::Move(command, happening) => (command, happening),
+            Step::Send { command, has_more } => (command, self.encode(lane, &product, &command.doc, has_more, now)),
         };
         match transition(&command.doc, happening, now) {
-            Ok(next) => self.move_command(lane, next, command, datagram),
+            Ok(next) => self.move_command(lane, next, command),
             Err(unmoved) => tracing::error!(command = %command.doc.id, %unmoved, "a step that the life cycle refuses"),
         }
         Ok(())
@@ -362,38 +417,58 @@ impl Hands {
         command: &Command,
         has_more: bool,
         now: Timestamp,
-    ) -> (Happening, Option<Vec<u8>>) {
+    ) -> Happening {
         let (last, busy) = lane.mids();
+        // An operation is put into a format that the device offered when it registered.
+        let registration = match command.what {
+            Work::Operation { .. } => self.store.registration(lane.device).ok().flatten(),
+            Work::Named { .. } | Work::Raw(_) => None,
+        };
+        let registration = registration.as_ref();
+        let (instances, card) = (&mut self.instances, &lane.card);
         let begun = clock::monotonic();
-        let encoded = downlink::encode(&mut self.instances, product, &lane.card, command, (last, &busy), has_more, now);
+        let encoded = downlink::encode(instances, (product, card, registration), command, (last, &busy), has_more, now);
         if self.tracer.is_on() {
             let took = clock::monotonic().saturating_duration_since(begun);
             told::encoded(&self.tracer, lane, product, command, encoded.as_ref().map_err(String::as_str), took);
         }
         match encoded {
-            Ok(Encoded { mid, payload }) => {
-                lane.remember(mid, command.id);
-                (Happening::Sent { mid }, Some(payload))
+            Ok(Encoded { mid, ask }) => {
+                if let Some(mid) = mid {
+                    lane.remember(mid, command.id);
+                }
+                let wire = lane.next_wire(&mut self.random);
+                let (until, _) = self.patience.of(command, self.edrx_timeout(lane, product), now);
+                Happening::Sent { mid, sending: Sending { wire, request: downlink::written(&ask, wire), until } }
             }
             Err(detail) => {
                 tracing::warn!(endpoint = %lane.card.endpoint, command = %command.id, detail, "a command could not be encoded");
-                (Happening::EncodeFailed { detail }, None)
+                Happening::EncodeFailed { detail }
             }
         }
     }
 
-    /// Stores a moved command and its event; the datagram leaves when that is durable (SENT is stored before it is true).
-    fn move_command(&mut self, lane: &mut Lane, next: Command, from: &Versioned<Command>, datagram: Option<Vec<u8>>) {
-        let (device, id, max_retransmit) = (lane.device, DownlinkId(next.id.0), next.max_retransmit);
+    /// The message of a command that is SENT.
+    fn send(&self, lane: &Lane, command: &Command) -> Option<Answer> {
+        let sending = command.sending.as_ref().filter(|_| command.state == CommandState::Sent)?;
+        let ask = downlink::read(&sending.request)?;
+        let edrx_timeout = self.catalog.active(lane.product).and_then(|product| self.edrx_timeout(lane, &product));
+        let (_, max_retransmit) = self.patience.of(command, edrx_timeout, command.moved());
+        let (device, id, wire) = (lane.device, DownlinkId(command.id.0), Some(sending.wire));
+        Some(Answer::Send { device, id, ask, wire, max_retransmit })
+    }
+
+    /// Stores a moved command and its event. One that is SENT then leaves, as it is stored (SENT is stored before it is true).
+    fn move_command(&mut self, lane: &mut Lane, next: Command, from: &Versioned<Command>) {
+        let device = lane.device;
+        let send = self.send(lane, &next);
         let mut commit = Commit::default();
         add_move(&mut commit, lane, next, from);
         lane.moving = true;
         let (answers, mailbox) = (self.answers.clone(), self.mailbox.clone());
         let done: Done = Box::new(move |result| {
-            match (result, datagram) {
-                (Ok(()), Some(payload)) => {
-                    answers.push(Answer::Send { device, id, ask: app_data(payload), wire: None, max_retransmit });
-                }
+            match (result, send) {
+                (Ok(()), Some(send)) => answers.push(send),
                 (Ok(()), None) => {}
                 (Err(error), _) => tracing::warn!(%device, %error, "a command's step was not stored; it is tried again"),
             }
@@ -403,9 +478,13 @@ impl Hands {
     }
 }
 
-/// Application data for a device: a write of /19/1/0 (REFERENCE C.1, C.2).
-fn app_data(payload: Vec<u8>) -> Ask {
-    Ask::new(Code::PUT, ["19", "1", "0"]).with_payload(OCTET_STREAM, payload)
+/// The command that a response with this mid answers; 0 = the device names none, so it must be the only one that is outstanding.
+fn matched(store: &Store, lane: &Lane, mid: u16) -> Matched {
+    let read = |id| store.command(id).ok().flatten();
+    if mid != 0 {
+        return lane.sent_with(mid).and_then(read).map_or(Matched::Foreign, |command| Matched::Command(Box::new(command)));
+    }
+    Matched::alone(lane.remembered().filter_map(read))
 }
 
 pub(super) fn whose(lane: &Lane) -> Whose<'_> {

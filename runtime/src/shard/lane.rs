@@ -3,10 +3,11 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use crate::coap::Random;
 use crate::codec::DeviceCard;
 use crate::downlink::Reach;
-use crate::lwm2m::Occurrence;
-use crate::model::{CommandId, CommandState, DeviceId, Habits, PowerMode, ProductId, Registration, Timestamp};
+use crate::lwm2m::{Names, Occurrence};
+use crate::model::{CommandId, CommandState, DeviceId, Habits, PowerMode, ProductId, Registration, Timestamp, Wire};
 use crate::presence::{DeviceState, Limit, Meter, Presence, Rhythm, Sign, effective_mode, is_queue_mode};
 use crate::store::{Store, StoreError};
 
@@ -36,6 +37,7 @@ pub struct Lane {
     pub(crate) open: bool,
     last_mid: u16,
     sent: VecDeque<(u16, CommandId)>,
+    wire_mid: Option<u16>,
     /// A command's write is on its way; what concerns the device waits until it is known.
     pub(crate) moving: bool,
     pub(crate) waiting: VecDeque<Occurrence>,
@@ -62,9 +64,10 @@ impl Lane {
             hold: false,
             presence,
             meter: Meter::default(),
-            open: !store.open_commands(id)?.is_empty(),
+            open: store.open_count(id, 1)? > 0,
             last_mid: 0,
             sent: VecDeque::new(),
+            wire_mid: None,
             moving: false,
             waiting: VecDeque::new(),
         };
@@ -74,7 +77,7 @@ impl Lane {
         let recent = store.commands(Some(id), None, None, REMEMBERED)?.items;
         let mut newest = Timestamp(0);
         for command in recent.iter().rev() {
-            let (Some(mid), Some(sent)) = (command.mid, command.sent) else { continue };
+            let (Some(mid), Some(sent)) = (command.mid, command.sent()) else { continue };
             if sent >= newest {
                 (newest, lane.last_mid) = (sent, mid);
             }
@@ -149,14 +152,21 @@ impl Lane {
         is_quiet && now >= self.awake_until && self.meter.is_forgettable(now, limit)
     }
 
+    /// When it listens.
+    pub(crate) fn mode(&self, product_mode: PowerMode) -> PowerMode {
+        effective_mode(product_mode, self.mode, self.queue_mode).0
+    }
+
     /// Whether a cached command may go out now.
     pub(crate) fn reach(&self, product_mode: PowerMode, now: Timestamp) -> Reach {
         if !self.registered {
             return Reach::Gone;
         }
-        let (mode, _) = effective_mode(product_mode, self.mode, self.queue_mode);
+        if matches!(self.presence.state, DeviceState::Abnormal | DeviceState::Offline) {
+            return Reach::Silent;
+        }
         let is_awake = now < self.awake_until;
-        let is_asleep = mode == PowerMode::Psm && !is_awake;
+        let is_asleep = self.mode(product_mode) == PowerMode::Psm && !is_awake;
         if is_asleep || (self.hold && is_awake) { Reach::Asleep } else { Reach::Listening }
     }
 
@@ -172,6 +182,20 @@ impl Lane {
             self.sent.pop_front();
         }
         self.sent.push_back((mid, id));
+    }
+
+    /// Those whose response may still come, oldest first.
+    pub(crate) fn remembered(&self) -> impl DoubleEndedIterator<Item = CommandId> + '_ {
+        self.sent.iter().map(|(_, id)| *id)
+    }
+
+    /// The identity of the next message to the device. Message ids follow each other from a number that nobody can guess, so that
+    /// none comes again while the device remembers it (RFC 7252 4.4).
+    pub(crate) fn next_wire(&mut self, random: &mut Random) -> Wire {
+        let mid = self.wire_mid.map_or_else(|| random.draw_mid(), |last| last.wrapping_add(1));
+        self.wire_mid = Some(mid);
+        let nonce = u32::try_from(random.draw() % u64::from(Names::NONCES)).unwrap_or_default();
+        Wire { mid, nonce }
     }
 
     /// The newest command that was sent with this mid.

@@ -23,6 +23,7 @@ fn lane(binding: &str) -> Lane {
         endpoint_format: EndpointFormat::Any,
         power_mode: PowerMode::Psm,
         habits: Habits::default(),
+        commands: Default::default(),
         codec: None,
         versions: Default::default(),
         created: START,

@@ -7,6 +7,7 @@ mod flow;
 mod gate;
 mod hands;
 mod lane;
+mod patience;
 mod router;
 mod signs;
 mod silence;
@@ -25,7 +26,8 @@ pub use worker::{Shards, ShardsConfig};
 use tokio::sync::oneshot;
 
 use crate::lwm2m::Occurrence;
-use crate::model::{Device, DeviceId};
+use crate::model::{CommandId, Device, DeviceId};
+use crate::uplink::Ignored;
 
 /// Work for a shard.
 #[expect(clippy::large_enum_variant, reason = "nearly every job is an uplink; a box would cost each an allocation")]
@@ -38,6 +40,8 @@ pub(crate) enum Job {
     Look(DeviceId),
     /// Somebody wants to see its lane; no answer = it is not in memory.
     View(DeviceId, oneshot::Sender<LaneView>),
+    /// The time of this command may be over.
+    Due(DeviceId, CommandId),
     /// The device was deleted.
     Forget(DeviceId),
     /// Something lies in the mailbox.
@@ -74,6 +78,8 @@ pub(crate) struct Counters {
     /// Messages that flow control did not let in.
     pub(crate) device_throttled: AtomicU64,
     pub(crate) application_throttled: AtomicU64,
+    /// Responses that moved no command, by `uplink::Ignored`.
+    pub(crate) ignored: [AtomicU64; Ignored::ALL.len()],
 }
 
 impl Counters {

@@ -14,11 +14,12 @@ use super::{Counters, Job, LaneView, UplinkCounts};
 use crate::catalog::Catalog;
 use crate::clock;
 use crate::lwm2m::{Answer, Counters as CoapCounts, Occurrence, RegisterRequest};
-use crate::model::{Device, DeviceId, ProductId, Timestamp};
+use crate::model::{CommandId, Device, DeviceId, ProductId, Timestamp};
 use crate::presence::Limit;
 use crate::store::{Store, StoreError};
 use crate::trace::{Kind, Outcome, Tracer, Turn, Whom};
 use crate::transport::Answers;
+use crate::uplink::Ignored;
 
 /// Silent devices that are given to their shards in one go.
 const SILENT_AT_ONCE: usize = 1_024;
@@ -88,6 +89,18 @@ impl Router {
     /// Look at the device's commands. A hint: may be lost, a sweep finds what it missed.
     pub fn hint(&self, device: DeviceId) {
         let _lost = self.give(device, Job::Hint(device));
+    }
+
+    /// The time of this command may be over. A hint, as [`Router::hint`].
+    pub fn due(&self, device: DeviceId, command: CommandId) {
+        let _lost = self.give(device, Job::Due(device, command));
+    }
+
+    /// Responses since start that moved no command, by the reason.
+    #[must_use]
+    pub fn ignored_responses(&self) -> Vec<(&'static str, u64)> {
+        let counts = self.shared.counters.ignored.iter().map(|count| count.load(Ordering::Relaxed));
+        Ignored::ALL.iter().map(|why| why.as_str()).zip(counts).collect()
     }
 
     /// The device was deleted: forget its registration and what is under way.

@@ -7,7 +7,7 @@ use crate::catalog::{ActiveProduct, Slot};
 use crate::clock;
 use crate::downlink::Encoded;
 use crate::lwm2m::UplinkMessage;
-use crate::model::{Command, CommandState, DeviceId, EventKind, NewEvent};
+use crate::model::{Command, CommandState, DeviceId, EventKind, NewEvent, Reason, Work};
 use crate::store::{Done, Store, Submission, Write};
 use crate::trace::{Kind, Outcome, Tracer, Turn, Whom, shown};
 use crate::uplink::{self, End};
@@ -58,7 +58,10 @@ pub(super) fn encoded(
     tracer.note(Whom::Device(lane.device), Kind::Codec, outcome, turn, || {
         let (codec, called, time) = (speaker(product), called(command), spent(took));
         match made {
-            Ok(Encoded { mid, payload }) => format!("{codec} encodes {called} with mid {mid} in {time}: {}", shown(payload)),
+            Ok(Encoded { mid, ask }) => {
+                let mid = mid.map(|mid| format!(" with mid {mid}")).unwrap_or_default();
+                format!("{codec} encodes {called}{mid} in {time}: {}", shown(&ask.payload))
+            }
             Err(why) => format!("{codec} does not encode {called}: {why}"),
         }
     });
@@ -85,18 +88,18 @@ pub(super) fn watched(tracer: &Tracer, store: &Store, submission: Submission) ->
 /// A command is in another state.
 pub(crate) fn moved(tracer: &Tracer, command: &Command) {
     use CommandState as S;
-    let code = command.failure.as_ref().map_or("", |failure| failure.code.as_str());
+    let reason = command.failure().map(|failure| failure.reason);
     let (outcome, turn) = match command.state {
         S::Pending => (Outcome::Ok, Turn::Gateway),
         S::Sent | S::Delivered => (Outcome::Ok, Turn::Device),
         S::Successful => (Outcome::Ok, Turn::Nobody),
         S::Canceled => (Outcome::Note, Turn::Nobody),
         S::Expired => (Outcome::Failed, Turn::Application),
-        S::Failed if code == "encode-failed" => (Outcome::Failed, Turn::Author),
+        S::Failed if reason == Some(Reason::EncodeFailed) => (Outcome::Failed, Turn::Author),
         _ => (Outcome::Failed, Turn::Device),
     };
     tracer.note(Whom::Device(command.device), Kind::Command, outcome, turn, || {
-        let failure = command.failure.as_ref().map(|failure| format!(": {} ({})", failure.detail, failure.code));
+        let failure = command.failure().map(|failure| format!(": {} ({})", failure.detail, failure.reason));
         let result = command.result.as_ref().map(|result| format!(", result {result}"));
         let mid = command.mid.map(|mid| format!(", mid {mid}"));
         let [failure, result, mid] = [failure, result, mid].map(Option::unwrap_or_default);
@@ -154,9 +157,10 @@ fn speaker(product: &ActiveProduct) -> String {
 }
 
 fn called(command: &Command) -> String {
-    match command.raw() {
-        Some(_) => "bytes as they are".to_owned(),
-        None => format!("{}.{} {}", command.service, command.name, command.params),
+    match &command.what {
+        Work::Raw(_) => "bytes as they are".to_owned(),
+        Work::Named { service, name, params } => format!("{service}.{name} {params}"),
+        Work::Operation { request, .. } => format!("the operation {request}"),
     }
 }
 

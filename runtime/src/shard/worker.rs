@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use super::flow::{Flow, FlowLimits};
 use super::hands::Hands;
+use super::patience::Patience;
 use super::silence::Silence;
 use super::{Counters, Job, Lane, LaneView, Router};
 use crate::catalog::Catalog;
@@ -16,7 +17,7 @@ use crate::clock;
 use crate::coap::Random;
 use crate::codec::{Host, Instances};
 use crate::lwm2m::{Names, Occurrence};
-use crate::model::{DeviceId, Paged};
+use crate::model::{DeviceId, Paged, Timestamp};
 use crate::presence::Rhythm;
 use crate::shadow::Shadow;
 use crate::store::{Store, StoreError};
@@ -46,10 +47,14 @@ pub struct ShardsConfig {
     pub seed: [u8; 32],
     /// How much devices may say.
     pub flow: FlowLimits,
-    /// After this a command without an outcome is TIMEOUT, whatever the transport knows, ms. Longer than every retransmission span.
-    pub span_ms: u64,
     /// Told what becomes of devices that are traced.
     pub tracer: Tracer,
+    /// Added to the span of a downlink's retransmissions, so that the transport gives up first, ms.
+    pub grace_ms: u64,
+    /// The longest wait for the acknowledgement of a downlink's first transmission, ms; each later wait is twice the one before.
+    pub ack_ms: u64,
+    /// Retransmissions of a downlink.
+    pub max_retransmit: u8,
 }
 
 /// The running shards. Stop them before the store is closed.
@@ -79,10 +84,11 @@ impl Shards {
             let hands = Hands {
                 flow: Arc::clone(&flow),
                 silence: Arc::clone(&silence),
-                span_ms: config.span_ms,
                 moves_per_hour: config.moves_per_hour,
                 names: config.names.clone(),
                 random: Random::new(*blake3::Hasher::new_keyed(&config.seed).update(&index.to_le_bytes()).finalize().as_bytes()),
+                patience: Patience { ack_ms: config.ack_ms, max_retransmit: config.max_retransmit, grace_ms: config.grace_ms },
+                started: Timestamp(started),
                 store: store.clone(),
                 catalog: Arc::clone(&catalog),
                 instances: Instances::new(Arc::clone(host)),
@@ -258,7 +264,6 @@ impl Worker {
                 self.with_lane(device.id, |hands, lane| hands.register(lane, &device, request))
             }
             Job::Occurrence(occurrence, _) => self.occurrence(occurrence),
-            Job::Hint(device) => self.with_lane(device, Hands::advance),
             Job::Look(device) => self.with_lane(device, Hands::look),
             Job::View(device, asker) => {
                 if let Some(lane) = self.lanes.get(&device) {
@@ -267,6 +272,8 @@ impl Worker {
                 }
                 Ok(())
             }
+            Job::Hint(device) => self.visit(device, Hands::advance),
+            Job::Due(device, command) => self.visit(device, |hands, lane| hands.due(lane, command)),
             Job::Forget(device) => {
                 self.forget(device);
                 Ok(())
@@ -324,6 +331,22 @@ impl Worker {
         if let Err(error) = settled {
             tracing::error!(%device, %error, "the device's commands cannot be read; a sweep tries again");
         }
+    }
+
+    /// Work that nobody waits for: it makes no lane that stays, unless something is under way then.
+    fn visit(
+        &mut self,
+        device: DeviceId,
+        work: impl FnOnce(&mut Hands, &mut Lane) -> Result<(), StoreError>,
+    ) -> Result<(), StoreError> {
+        let was_here = self.lanes.contains_key(&device);
+        let done = self.with_lane(device, work);
+        if !was_here && self.lanes.get(&device).is_some_and(|lane| !lane.moving) {
+            self.lanes.remove(&device);
+            // It was made a moment ago, so its turn is the last.
+            self.turns.pop_back_if(|last| *last == device);
+        }
+        done
     }
 
     fn with_lane(

@@ -1,9 +1,8 @@
 //! What each [`Write`] means in keys: the record, its indexes, its uniqueness, its counters. Knows no transaction and no disk.
 
-use crate::model::{
-    CodecVersion, Command, CommandId, CommandState, Device, DeviceId, Product, ProductId, Subscription, VersionNumber,
-};
+use crate::model::{CodecVersion, Device, DeviceId, Product, ProductId, Subscription, VersionNumber};
 
+use super::commands::{command_of, delete_batch, delete_command, put_batch, put_command};
 use super::keys::{self, Kind};
 use super::staging::Staging;
 use super::{CodecRecord, Expect, StoreError, Write};
@@ -28,6 +27,8 @@ pub(super) fn stage(staging: &mut Staging<'_>, write: &Write) -> Result<(), Stor
             staging.store("presence", keys::presence(presence.device), presence, Expect::Any)
         }
         Write::PutCommand(command, expect) => put_command(staging, command, *expect),
+        Write::PutBatch(batch, expect) => put_batch(staging, batch, *expect),
+        Write::DeleteBatch(id) => delete_batch(staging, *id),
         Write::PutVersion(version) => put_version(staging, version),
         Write::DeleteVersion(product, number) => delete_version(staging, *product, *number),
         Write::PutCodec(codec) => put_codec(staging, codec),
@@ -139,49 +140,8 @@ fn device_count(staging: &Staging<'_>, product: ProductId) -> Result<u64, StoreE
     Ok(staging.get(&keys::device_count(product))?.and_then(|bytes| keys::number_at(&bytes)).unwrap_or(0))
 }
 
-fn require_device(staging: &Staging<'_>, id: DeviceId) -> Result<(), StoreError> {
+pub(super) fn require_device(staging: &Staging<'_>, id: DeviceId) -> Result<(), StoreError> {
     if staging.has(&keys::device(id))? { Ok(()) } else { Err(StoreError::Conflict("device")) }
-}
-
-/// Whether the index of open commands holds it: something is still to be sent or awaited by the gateway. DELIVERED is not: a device
-/// that never answers would fill the index for ever.
-pub(super) fn is_open(state: CommandState) -> bool {
-    matches!(state, CommandState::Pending | CommandState::Sent)
-}
-
-fn put_command(staging: &mut Staging<'_>, command: &Command, expect: Expect) -> Result<(), StoreError> {
-    require_device(staging, command.device)?;
-    let key = keys::command(command.id);
-    if let Some(old) = staging.load::<Command>("command", &key)? {
-        unlist_command(staging, &old.doc);
-    }
-    let code = vec![keys::state_code(command.state)];
-    if is_open(command.state) {
-        staging.put(keys::device_command(Kind::OpenCommand, command.device, command.id), code.clone());
-    }
-    staging.put(keys::device_command(Kind::DeviceCommand, command.device, command.id), code);
-    staging.put(keys::state_command(command.state, command.id), Vec::new());
-    staging.store("command", key, command, expect)
-}
-
-fn unlist_command(staging: &mut Staging<'_>, command: &Command) {
-    staging.delete(keys::device_command(Kind::OpenCommand, command.device, command.id));
-    staging.delete(keys::device_command(Kind::DeviceCommand, command.device, command.id));
-    staging.delete(keys::state_command(command.state, command.id));
-}
-
-/// Removes a command with its index keys.
-pub(super) fn delete_command(staging: &mut Staging<'_>, id: CommandId) -> Result<(), StoreError> {
-    let key = keys::command(id);
-    if let Some(old) = staging.load::<Command>("command", &key)? {
-        unlist_command(staging, &old.doc);
-    }
-    staging.remove("command", key)
-}
-
-/// The command at the end of an index key.
-pub(super) fn command_of(key: &[u8]) -> Option<CommandId> {
-    key.last_chunk().map(|bytes| CommandId(u128::from_be_bytes(*bytes)))
 }
 
 fn put_version(staging: &mut Staging<'_>, version: &CodecVersion) -> Result<(), StoreError> {

@@ -2,8 +2,8 @@
 //! (`commit(all-or-nothing writes with expected versions)`, typed reads with opaque cursors.)
 
 use crate::model::{
-    CodecVersion, Command, Device, DeviceId, EventId, NewEvent, Product, ProductId, Registration, Subscription, SubscriptionId,
-    Timestamp, VersionNumber,
+    Batch, BatchId, CodecVersion, Command, Device, DeviceId, EventId, NewEvent, Product, ProductId, Registration, Subscription,
+    SubscriptionId, Timestamp, VersionNumber,
 };
 
 use crate::presence::Presence;
@@ -92,8 +92,12 @@ pub enum Write {
     DeleteRegistration(DeviceId),
     /// One per device. `Conflict("device")` when the device is gone.
     PutPresence(Presence),
-    /// A command; the index of open commands follows its state. `Conflict("device")` when the device is gone.
+    /// A command; its device's queue follows its state, and so does the tally of its batch. `Conflict("device")` when the device is gone.
     PutCommand(Command, Expect),
+    /// A batch; progress is counted by its commands.
+    PutBatch(Batch, Expect),
+    /// With its tally; its commands stay.
+    DeleteBatch(BatchId),
     /// A new codec version; it is never rewritten. `Conflict("version")` when the number is taken, `Conflict("product")` when its
     /// product is gone. An older codecgate's record of the same component goes.
     PutVersion(CodecVersion),

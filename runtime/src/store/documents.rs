@@ -4,16 +4,19 @@ use serde::de::DeserializeOwned;
 use sled::{IVec, Tree};
 
 use crate::model::{
-    CodecVersion, Command, CommandId, CommandState, Device, DeviceId, EventId, Product, ProductId, ProductKey, Registration,
-    Subscription, SubscriptionId, VersionNumber,
+    Batch, BatchId, CodecVersion, Command, CommandId, CommandState, Device, DeviceId, EventId, Product, ProductId, ProductKey,
+    Registration, Subscription, SubscriptionId, Timestamp, VersionNumber,
 };
 
 use crate::presence::Presence;
 
-use super::apply::command_of;
+use super::commands::command_of;
 use super::engine::failed;
 use super::keys::{self, Kind};
 use super::{Page, StoreError, Versioned, records};
+
+/// When a command is due, whose it is, which it is.
+pub(super) type Due = (Timestamp, DeviceId, CommandId);
 
 /// The documents as they are committed; during a group's sync, a moment earlier.
 pub(super) struct Documents<'a>(pub(super) &'a Tree);
@@ -178,25 +181,107 @@ impl Documents<'_> {
         Ok(Page { items, next })
     }
 
-    pub(super) fn open_commands(&self, device: DeviceId) -> Result<Vec<Versioned<Command>>, StoreError> {
+    /// The first of a device's open commands, in the order in which they go out.
+    pub(super) fn next_commands(&self, device: DeviceId, limit: usize) -> Result<Vec<Versioned<Command>>, StoreError> {
         let mut open = Vec::new();
-        for key in self.0.scan_prefix(keys::key(Kind::OpenCommand, &[&device.0.to_be_bytes()])).keys() {
+        for key in self.0.scan_prefix(keys::key(Kind::CommandQueue, &[&device.0.to_be_bytes()])).keys().take(limit) {
             if let Some(id) = command_of(&key.map_err(failed("reading commands"))?) {
-                open.extend(self.command(id)?.filter(|command| super::apply::is_open(command.doc.state)));
+                open.extend(self.command(id)?.filter(|command| command.doc.state.is_open()));
             }
         }
         Ok(open)
     }
 
-    pub(super) fn devices_with_open_commands(&self) -> Result<Vec<DeviceId>, StoreError> {
-        let prefix = keys::key(Kind::OpenCommand, &[]);
+    /// How many commands of a device are open; counts to `most`.
+    pub(super) fn open_count(&self, device: DeviceId, most: usize) -> Result<usize, StoreError> {
+        let keys = self.0.scan_prefix(keys::key(Kind::CommandQueue, &[&device.0.to_be_bytes()])).keys();
+        keys.take(most).try_fold(0, |count, key| key.map(|_| count + 1).map_err(failed("counting commands")))
+    }
+
+    /// How many commands are open, of all devices.
+    pub(super) fn open_total(&self) -> Result<u64, StoreError> {
+        Ok(self.number(&keys::open_total())?.unwrap_or(0))
+    }
+
+    /// Open commands that are due by `now`, earliest first, after `after`.
+    pub(super) fn due_commands(&self, now: Timestamp, after: Option<Due>, limit: usize) -> Result<Vec<Due>, StoreError> {
+        let prefix = keys::key(Kind::CommandDue, &[]);
+        let from = match after {
+            Some((due, device, command)) => {
+                [&prefix[..], &due.0.to_be_bytes(), &device.0.to_be_bytes(), &command.0.to_be_bytes(), &[0]].concat()
+            }
+            None => prefix.clone(),
+        };
+        let bound = [&prefix[..], &now.0.saturating_add(1).to_be_bytes()].concat();
+        if from >= bound {
+            return Ok(Vec::new());
+        }
+        let mut found = Vec::new();
+        for key in self.0.range(from..bound).keys().take(limit) {
+            found.extend(keys::due_at(&key.map_err(failed("reading commands"))?));
+        }
+        Ok(found)
+    }
+
+    /// Devices with open commands after `after`, in order of number; one seek a device, however many commands it has.
+    pub(super) fn devices_with_open_commands(
+        &self,
+        mut after: Option<DeviceId>,
+        limit: usize,
+    ) -> Result<Vec<DeviceId>, StoreError> {
+        let prefix = keys::key(Kind::CommandQueue, &[]);
         let mut devices = Vec::new();
-        for key in self.0.scan_prefix(&prefix).keys() {
+        while devices.len() < limit {
+            let from = match after {
+                Some(DeviceId(u64::MAX)) => break,
+                Some(DeviceId(after)) => [&prefix[..], &(after + 1).to_be_bytes()].concat(),
+                None => prefix.clone(),
+            };
+            let Some(key) = self.0.range(from..).keys().next() else { break };
             let key = key.map_err(failed("reading commands"))?;
-            let device = key.strip_prefix(&*prefix).and_then(keys::number_at).map(DeviceId);
-            devices.extend(device.filter(|device| devices.last() != Some(device)));
+            let Some(device) = key.strip_prefix(&*prefix).and_then(keys::number_at).map(DeviceId) else { break };
+            devices.push(device);
+            after = Some(device);
         }
         Ok(devices)
+    }
+
+    pub(super) fn batch(&self, id: BatchId) -> Result<Option<Versioned<Batch>>, StoreError> {
+        self.load("batch", &keys::batch(id))
+    }
+
+    /// How many commands of a batch are in each state.
+    pub(super) fn batch_counts(&self, id: BatchId) -> Result<Vec<(CommandState, u64)>, StoreError> {
+        let count = |state| Ok((state, self.number(&keys::batch_count(id, state))?.unwrap_or(0)));
+        CommandState::ALL.into_iter().map(count).collect()
+    }
+
+    /// The newest command of each device of a batch, in order of device, after `after`.
+    pub(super) fn batch_commands(
+        &self,
+        id: BatchId,
+        after: Option<DeviceId>,
+        limit: usize,
+    ) -> Result<Page<Versioned<Command>, DeviceId>, StoreError> {
+        let prefix = keys::key(Kind::BatchCommand, &[&id.0.to_be_bytes()]);
+        let from = match after {
+            Some(after) => [&prefix[..], &after.0.to_be_bytes(), &[0]].concat(),
+            None => prefix.clone(),
+        };
+        let (mut items, mut next, mut last) = (Vec::new(), None, None);
+        for (position, entry) in self.0.range(from..).take(limit.saturating_add(1)).enumerate() {
+            let (key, value) = entry.map_err(failed("reading a batch"))?;
+            let Some(device) = key.strip_prefix(&*prefix).and_then(keys::number_at).map(DeviceId) else { break };
+            if position == limit {
+                next = last;
+                break;
+            }
+            last = Some(device);
+            if let Some(command) = command_of(&value) {
+                items.extend(self.command(command)?);
+            }
+        }
+        Ok(Page { items, next })
     }
 
     pub(super) fn version(&self, product: ProductId, number: VersionNumber) -> Result<Option<CodecVersion>, StoreError> {

@@ -3,7 +3,9 @@
 //! Tree `state`: `tenant u32 | kind u8 | ...`. Tree `ev-DDDDD` (one per arrival day, DDDDD = days since 1970):
 //! `tenant u32 | section u8 | ...`. The tenant is 0 until there are several.
 
-use crate::model::{CommandId, CommandState, DeviceId, EventId, ProductId, ProductKey, SubscriptionId, VersionNumber};
+use crate::model::{
+    BatchId, Command, CommandId, CommandState, DeviceId, EventId, ProductId, ProductKey, SubscriptionId, Timestamp, VersionNumber,
+};
 
 const TENANT: [u8; 4] = [0; 4];
 
@@ -31,7 +33,7 @@ pub(super) enum Kind {
     Command = 0x08,
     /// device, command -> state
     DeviceCommand = 0x09,
-    /// device, command -> state, while it is open
+    /// device, command -> state, while it is open; of an older codecgate, see `CommandQueue`
     OpenCommand = 0x0a,
     /// state, command -> nothing
     StateCommand = 0x0b,
@@ -53,6 +55,16 @@ pub(super) enum Kind {
     VersionFile = 0x13,
     /// device -> record
     Presence = 0x14,
+    /// time, device, command -> nothing, while it is open: when the gateway must look at it though nobody asks
+    CommandDue = 0x15,
+    /// device, rank, command -> nothing, while it is open: the order in which they go out
+    CommandQueue = 0x16,
+    /// batch -> record
+    Batch = 0x17,
+    /// batch, device -> the newest command of the batch for it
+    BatchCommand = 0x18,
+    /// batch, state -> how many of those commands are in it
+    BatchCount = 0x19,
     /// head key, version, chunk -> part of a long record
     Chunk = 0x7f,
 }
@@ -115,6 +127,49 @@ pub(super) fn device_command(kind: Kind, device: DeviceId, id: CommandId) -> Vec
 
 pub(super) fn state_command(state: CommandState, id: CommandId) -> Vec<u8> {
     key(Kind::StateCommand, &[&[state_code(state)], &id.0.to_be_bytes()])
+}
+
+/// When the gateway must look at the command; none once it is over.
+pub(super) fn command_due(command: &Command) -> Option<Vec<u8>> {
+    let due = command.due()?;
+    Some(key(Kind::CommandDue, &[&due.0.to_be_bytes(), &command.device.0.to_be_bytes(), &command.id.0.to_be_bytes()]))
+}
+
+/// The command's place in its device's queue: what is under way, then what goes at once, then by priority; within each, by age. None
+/// once it is over.
+pub(super) fn command_queue(command: &Command) -> Option<Vec<u8>> {
+    let rank = match command.state {
+        CommandState::Sent => 0,
+        CommandState::Pending if !command.is_cached() => 1,
+        CommandState::Pending => 2 + Command::MAX_PRIORITY.saturating_sub(command.priority),
+        _ => return None,
+    };
+    Some(key(Kind::CommandQueue, &[&command.device.0.to_be_bytes(), &[rank], &command.id.0.to_be_bytes()]))
+}
+
+/// How many commands are open.
+pub(super) fn open_total() -> Vec<u8> {
+    key(Kind::Meta, &[b"open-commands"])
+}
+
+pub(super) fn batch(id: BatchId) -> Vec<u8> {
+    key(Kind::Batch, &[&id.0.to_be_bytes()])
+}
+
+pub(super) fn batch_command(batch: BatchId, device: DeviceId) -> Vec<u8> {
+    key(Kind::BatchCommand, &[&batch.0.to_be_bytes(), &device.0.to_be_bytes()])
+}
+
+pub(super) fn batch_count(batch: BatchId, state: CommandState) -> Vec<u8> {
+    key(Kind::BatchCount, &[&batch.0.to_be_bytes(), &[state_code(state)]])
+}
+
+/// Time, device and command of a key of `CommandDue`.
+pub(super) fn due_at(key: &[u8]) -> Option<(Timestamp, DeviceId, CommandId)> {
+    let (due, rest) = key.get(5..)?.split_first_chunk()?;
+    let (device, rest) = rest.split_first_chunk()?;
+    let due = Timestamp(u64::from_be_bytes(*due));
+    Some((due, DeviceId(u64::from_be_bytes(*device)), CommandId(u128::from_be_bytes(*rest.first_chunk()?))))
 }
 
 pub(super) fn codec(product: ProductId, digest: &str) -> Vec<u8> {

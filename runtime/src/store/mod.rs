@@ -29,6 +29,7 @@
 
 mod apply;
 mod block;
+mod commands;
 mod committer;
 mod contract;
 mod days;
@@ -55,7 +56,7 @@ use std::thread::JoinHandle;
 
 use tokio::sync::{oneshot, watch};
 
-use crate::model::{DeviceId, EventId, EventKind, ProductId, SubscriptionId, Timestamp};
+use crate::model::{BatchId, DeviceId, EventId, EventKind, ProductId, SubscriptionId, Timestamp};
 
 pub use contract::{
     CodecRecord, Commit, Done, Durability, Expect, Page, StoreConfig, StoreHealth, Submission, Version, Versioned, Write,
@@ -118,6 +119,7 @@ struct Ids {
     product: AtomicU32,
     device: AtomicU64,
     subscription: AtomicU32,
+    batch: AtomicU64,
 }
 
 impl Ids {
@@ -125,6 +127,7 @@ impl Ids {
         let narrow = |number: u64| u32::try_from(number).unwrap_or(u32::MAX);
         self.product.fetch_max(narrow(documents.counter("product")?), Ordering::Relaxed);
         self.device.fetch_max(documents.counter("device")?, Ordering::Relaxed);
+        self.batch.fetch_max(documents.counter("batch")?, Ordering::Relaxed);
         self.subscription.fetch_max(narrow(documents.counter("subscription")?), Ordering::Relaxed);
         Ok(())
     }
@@ -219,6 +222,7 @@ impl Store {
         if head.is_some_and(|head| head.day > now.day().saturating_add(1)) {
             tracing::warn!("the newest stored event lies in the future: is the clock right?");
         }
+        commands::queue_older(&engine.state)?;
         let documents = Documents(&engine.state);
         let ids = Ids::default();
         ids.read(&documents)?;
@@ -305,5 +309,11 @@ impl Store {
     #[must_use]
     pub fn next_subscription_id(&self) -> SubscriptionId {
         SubscriptionId(self.shared.ids.subscription.fetch_add(1, Ordering::Relaxed).saturating_add(1))
+    }
+
+    /// A number that no batch has or had.
+    #[must_use]
+    pub fn next_batch_id(&self) -> BatchId {
+        BatchId(self.shared.ids.batch.fetch_add(1, Ordering::Relaxed).saturating_add(1))
     }
 }

@@ -10,8 +10,8 @@ use std::sync::atomic::Ordering;
 use tokio::sync::watch;
 
 use crate::model::{
-    CodecVersion, Command, CommandId, CommandState, Device, DeviceId, Event, EventId, EventKind, Product, ProductId, ProductKey,
-    Registration, Subscription, SubscriptionId, Timestamp, VersionNumber,
+    Batch, BatchId, CodecVersion, Command, CommandId, CommandState, Device, DeviceId, Event, EventId, EventKind, Product,
+    ProductId, ProductKey, Registration, Subscription, SubscriptionId, Timestamp, VersionNumber,
 };
 
 use crate::presence::{DeviceState, Presence};
@@ -115,14 +115,61 @@ impl Store {
         self.documents().commands(device, state, before, limit)
     }
 
-    /// Those that are PENDING or SENT, oldest first.
-    pub fn open_commands(&self, device: DeviceId) -> Result<Vec<Versioned<Command>>, StoreError> {
-        self.documents().open_commands(device)
+    /// The first `limit` of those that are PENDING or SENT, in the order in which they go out: what is under way, what goes at once, then
+    /// by priority; within each, oldest first. Costs the same however many there are.
+    pub fn next_commands(&self, device: DeviceId, limit: usize) -> Result<Vec<Versioned<Command>>, StoreError> {
+        self.documents().next_commands(device, limit)
     }
 
-    /// Devices with a command that is PENDING or SENT, in order of id.
-    pub fn devices_with_open_commands(&self) -> Result<Vec<DeviceId>, StoreError> {
-        self.documents().devices_with_open_commands()
+    /// How many commands of the device are PENDING or SENT; counts to `most`.
+    pub fn open_count(&self, device: DeviceId, most: usize) -> Result<usize, StoreError> {
+        self.documents().open_count(device, most)
+    }
+
+    /// How many commands are PENDING or SENT, of all devices.
+    pub fn open_total(&self) -> Result<u64, StoreError> {
+        self.documents().open_total()
+    }
+
+    /// When PENDING or SENT commands must be looked at, whose they are and which: those due by `now`, earliest first, after `after`. Reads
+    /// nothing of those that are due later.
+    pub fn due_commands(
+        &self,
+        now: Timestamp,
+        after: Option<(Timestamp, DeviceId, CommandId)>,
+        limit: usize,
+    ) -> Result<Vec<(Timestamp, DeviceId, CommandId)>, StoreError> {
+        self.documents().due_commands(now, after, limit)
+    }
+
+    /// Devices with a command that is PENDING or SENT, in order of id, after `after`.
+    pub fn devices_with_open_commands(&self, after: Option<DeviceId>, limit: usize) -> Result<Vec<DeviceId>, StoreError> {
+        self.documents().devices_with_open_commands(after, limit)
+    }
+
+    /// The batch with this number.
+    pub fn batch(&self, id: BatchId) -> Result<Option<Versioned<Batch>>, StoreError> {
+        self.documents().batch(id)
+    }
+
+    /// All batches, in order of number.
+    pub fn batches(&self) -> Result<Vec<Batch>, StoreError> {
+        Ok(bare(self.documents().all("batch", Kind::Batch, &[])?))
+    }
+
+    /// How many devices of a batch have their newest command in each state.
+    pub fn batch_counts(&self, id: BatchId) -> Result<Vec<(CommandState, u64)>, StoreError> {
+        self.documents().batch_counts(id)
+    }
+
+    /// The newest command of each device of a batch, in order of device, after `after`.
+    pub fn batch_commands(
+        &self,
+        id: BatchId,
+        after: Option<DeviceId>,
+        limit: usize,
+    ) -> Result<Page<Versioned<Command>, DeviceId>, StoreError> {
+        self.documents().batch_commands(id, after, limit)
     }
 
     /// The product's codec version with this number.

@@ -7,7 +7,7 @@ use super::committer::Committer;
 use super::engine::failed;
 use super::keys::{self, Kind};
 use super::staging::Staging;
-use super::{Shared, StoreError, apply, index, records};
+use super::{Shared, StoreError, commands, index, records};
 
 /// Keys written or commands looked at in one step.
 const STEP: usize = 512;
@@ -88,7 +88,7 @@ impl Committer {
         let state = &self.shared.engine.state;
         let mut staging = Staging::new(state);
         for id in ids {
-            apply::delete_command(&mut staging, *id)?;
+            commands::delete_command(&mut staging, *id)?;
         }
         staging.keep();
         staging.into_batch().map_or(Ok(()), |batch| state.apply_batch(batch).map_err(failed("removing commands")))

@@ -11,8 +11,8 @@ use base64::prelude::BASE64_STANDARD;
 use serde::{Deserialize, Serialize};
 
 use crate::model::{
-    CodecVersion, Command, Device, DeviceId, Event, EventId, EventKind, NewEvent, Product, ProductId, Registration, Subscription,
-    SubscriptionId, Timestamp,
+    Batch, CodecVersion, Command, Device, DeviceId, Event, EventId, EventKind, NewEvent, Product, ProductId, Registration,
+    Subscription, SubscriptionId, Timestamp,
 };
 
 use crate::presence::Presence;
@@ -55,6 +55,7 @@ enum Line {
     Device(Box<Device>),
     Registration(Box<Registration>),
     Presence(Box<Presence>),
+    Batch(Box<Batch>),
     Command(Box<Command>),
     Subscription(Box<Subscription>),
     Cursor {
@@ -162,6 +163,9 @@ fn export_documents(shared: &Shared, lines: &mut Lines<'_>) -> Result<(), StoreE
     }
     for found in documents.all("presence", Kind::Presence, &[])? {
         lines.put(&Line::Presence(Box::new(found.doc)))?;
+    }
+    for found in documents.all("batch", Kind::Batch, &[])? {
+        lines.put(&Line::Batch(Box::new(found.doc)))?;
     }
     for found in documents.all("command", Kind::Command, &[])? {
         lines.put(&Line::Command(Box::new(found.doc)))?;
@@ -284,6 +288,7 @@ impl Intake<'_> {
             Line::Device(device) => Item::change(number, Change::PutDevice(*device, Expect::Absent)),
             Line::Registration(registration) => Item::change(number, Change::PutRegistration(*registration)),
             Line::Presence(presence) => Item::change(number, Change::PutPresence(*presence)),
+            Line::Batch(batch) => Item::change(number, Change::PutBatch(*batch, Expect::Absent)),
             Line::Command(command) => Item::change(number, Change::PutCommand(*command, Expect::Absent)),
             Line::Subscription(subscription) => Item::change(number, Change::PutSubscription(*subscription)),
             Line::Cursor { subscription, event } => {

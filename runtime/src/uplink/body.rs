@@ -69,12 +69,13 @@ impl Body {
     }
 }
 
-/// `{"mid":7,"errcode":0,"command":"..32 hex.."|null,"values":{..}}`
+/// `{"mid":7,"errcode":0,"command":"..32 hex.."|null,"ignored":"duplicate","values":{..}}`; `ignored` only when it moves no command.
 #[expect(clippy::unnecessary_wraps, reason = "has the shape of the other item writers")]
 pub(super) fn write_response(
     response: &Response,
     command: Option<CommandId>,
     values: &str,
+    ignored: Option<&str>,
     out: &mut String,
 ) -> Result<(), String> {
     let _ = write!(out, "{{\"mid\":{},\"errcode\":{},\"command\":", response.mid, response.errcode);
@@ -82,6 +83,9 @@ pub(super) fn write_response(
         Some(id) => write!(out, "\"{id}\""),
         None => write!(out, "null"),
     };
+    if let Some(ignored) = ignored {
+        let _ = write!(out, ",\"ignored\":\"{ignored}\"");
+    }
     let _ = write!(out, ",\"values\":{values}}}");
     Ok(())
 }
@@ -104,8 +108,8 @@ mod tests {
         );
         let mut out = String::new();
         let response = Response { mid: 7, errcode: 1, command: None, fields: Vec::new() };
-        write_response(&response, None, "{}", &mut out).unwrap();
-        assert_eq!(out, r#"{"mid":7,"errcode":1,"command":null,"values":{}}"#);
+        write_response(&response, None, "{}", Some("foreign-mid"), &mut out).unwrap();
+        assert_eq!(out, r#"{"mid":7,"errcode":1,"command":null,"ignored":"foreign-mid","values":{}}"#);
     }
 
     /// `APPdata` of a push of the other platform for a transparent LwM2M product, as published in a public log.

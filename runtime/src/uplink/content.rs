@@ -35,7 +35,7 @@ pub(crate) fn content(
                 // The version plays no part: nothing is written.
                 let command = find(response.mid).map(|doc| Versioned { doc, version: Version(0) });
                 let values = response_values(active, command.as_ref(), response)?;
-                body::write_response(response, command.as_ref().map(|found| found.doc.id), &values, &mut text)?;
+                body::write_response(response, command.as_ref().map(|found| found.doc.id), &values, None, &mut text)?;
                 responses.push(parse(&text)?);
             }
         }
@@ -72,7 +72,7 @@ pub(crate) fn stored_content<'a>(events: impl IntoIterator<Item = &'a Event>) ->
 /// The store cannot be read.
 pub(crate) fn sent_before(store: &Store, device: DeviceId, mid: u16, at: Timestamp) -> Result<Option<Command>, StoreError> {
     let recent = store.commands(Some(device), None, None, COMMANDS)?.items;
-    Ok(recent.into_iter().find(|command| command.mid == Some(mid) && command.sent.is_some_and(|sent| sent <= at)))
+    Ok(recent.into_iter().find(|command| command.mid == Some(mid) && command.sent().is_some_and(|sent| sent <= at)))
 }
 
 /// Whether an event is one of those that an uplink became when it came.

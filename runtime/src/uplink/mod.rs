@@ -27,7 +27,8 @@ use crate::command::Happening;
 use crate::lwm2m::appdata::Container;
 use crate::lwm2m::{BadPath, UplinkMessage};
 use crate::model::{
-    Command, DeviceId, Downlink, EventKind, Message, NewEvent, Origin, Report, ReportKind, Response, Timestamp, Transport,
+    Command, CommandState, DeviceId, Downlink, EventKind, Message, NewEvent, Origin, Report, ReportKind, Response, Timestamp,
+    Transport,
 };
 use crate::store::Versioned;
 
@@ -59,6 +60,61 @@ pub(crate) enum End {
     DeadLetter,
 }
 
+/// What a response's mid leads to.
+pub(crate) enum Matched {
+    /// This command.
+    Command(Box<Versioned<Command>>),
+    /// The response names none, and several are outstanding.
+    Several,
+    /// No command that is remembered.
+    Foreign,
+}
+
+impl Matched {
+    /// What a response without mid answers, of the commands that are remembered: the only one that is outstanding.
+    pub(crate) fn alone(remembered: impl Iterator<Item = Versioned<Command>>) -> Self {
+        let is_outstanding = |state| matches!(state, CommandState::Sent | CommandState::Delivered);
+        let mut outstanding = remembered.filter(|command| is_outstanding(command.doc.state));
+        match (outstanding.next(), outstanding.next()) {
+            (Some(only), None) => Self::Command(Box::new(only)),
+            (Some(_), Some(_)) => Self::Several,
+            (None, _) => Self::Foreign,
+        }
+    }
+}
+
+/// Why a response moves no command.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Ignored {
+    /// The mid of no command, or no mid and none is outstanding.
+    Foreign,
+    /// No mid, and several commands are outstanding.
+    Several,
+    /// The command has its result already: a duplicate.
+    Duplicate,
+    /// The command was told to be over: FAILED, EXPIRED or CANCELED.
+    Over,
+}
+
+impl Ignored {
+    pub(crate) const ALL: [Self; 4] = [Self::Foreign, Self::Several, Self::Duplicate, Self::Over];
+
+    /// The stable text.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Foreign => "foreign-mid",
+            Self::Several => "several-outstanding",
+            Self::Duplicate => "duplicate",
+            Self::Over => "command-over",
+        }
+    }
+
+    /// Place in [`Ignored::ALL`].
+    pub(crate) fn index(self) -> usize {
+        Self::ALL.iter().position(|other| *other == self).unwrap_or_default()
+    }
+}
+
 /// What an uplink came to.
 pub(crate) struct Outcome {
     pub(crate) end: End,
@@ -66,6 +122,8 @@ pub(crate) struct Outcome {
     pub(crate) events: Vec<NewEvent>,
     /// Commands that it answers, and how.
     pub(crate) answered: Vec<(Versioned<Command>, Happening)>,
+    /// Its responses that answer none.
+    pub(crate) ignored: Vec<Ignored>,
     /// The device says that more uplinks follow at once: cached commands wait for the last (REFERENCE B.3).
     pub(crate) has_more: bool,
     /// The codec's application-level answer to the report.
@@ -81,6 +139,13 @@ pub(crate) struct Call {
     pub(crate) took: Duration,
     pub(crate) memory_bytes: usize,
     pub(crate) log: Vec<LogLine>,
+}
+
+impl Outcome {
+    fn empty(end: End) -> Self {
+        let (events, answered, ignored) = (Vec::new(), Vec::new(), Vec::new());
+        Self { end, events, answered, ignored, has_more: false, ack: None, wonder: None, call: None }
+    }
 }
 
 /// How an uplink reached the gateway, as its codec is told.
@@ -129,7 +194,7 @@ pub(crate) fn work(
     message: &UplinkMessage,
     (now, trace): (Timestamp, u64),
     waiting: bool,
-    find: impl FnMut(u16) -> Option<Versioned<Command>>,
+    find: impl FnMut(u16) -> Matched,
 ) -> Outcome {
     let origin = origin_of(message, now);
     let payload = &message.payload;
@@ -231,7 +296,7 @@ fn acknowledge(
 }
 
 fn ended(end: End, event: NewEvent) -> Outcome {
-    Outcome { end, events: vec![event], answered: Vec::new(), has_more: false, ack: None, wonder: None, call: None }
+    Outcome { events: vec![event], ..Outcome::empty(end) }
 }
 
 /// Sorts the messages into at most one event a kind, in the order report, event report, response; the first carries the bytes.
@@ -241,17 +306,9 @@ fn write_messages(
     messages: &[Message],
     payload: &[u8],
     (now, trace): (Timestamp, u64),
-    mut find: impl FnMut(u16) -> Option<Versioned<Command>>,
+    mut find: impl FnMut(u16) -> Matched,
 ) -> Result<Outcome, String> {
-    let mut outcome = Outcome {
-        end: End::Decoded,
-        events: Vec::new(),
-        answered: Vec::new(),
-        has_more: false,
-        ack: None,
-        wonder: None,
-        call: None,
-    };
+    let mut outcome = Outcome::empty(End::Decoded);
     let mut raw = Some(payload.to_vec());
     let provenance = &sender.product.provenance;
     for (kind, event_kind) in [(ReportKind::Report, EventKind::Report), (ReportKind::Event, EventKind::EventReport)] {
@@ -274,10 +331,20 @@ fn write_messages(
     let mut any = false;
     for response in responses {
         any = true;
-        let command = find(response.mid);
+        let (command, ignored) = match find(response.mid) {
+            Matched::Command(command) => {
+                let twice = outcome.answered.iter().any(|(answered, _)| answered.doc.id == command.doc.id);
+                let ignored = if twice { Some(Ignored::Duplicate) } else { ignored(&command.doc) };
+                (Some(*command), ignored)
+            }
+            Matched::Several => (None, Some(Ignored::Several)),
+            Matched::Foreign => (None, Some(Ignored::Foreign)),
+        };
         let values = response_values(active, command.as_ref(), response)?;
-        body.item(|out| body::write_response(response, command.as_ref().map(|found| found.doc.id), &values, out))?;
-        if let Some(command) = command {
+        let id = command.as_ref().map(|found| found.doc.id);
+        body.item(|out| body::write_response(response, id, &values, ignored.map(Ignored::as_str), out))?;
+        outcome.ignored.extend(ignored);
+        if let Some(command) = command.filter(|_| ignored.is_none()) {
             let result = serde_json::from_str(&values).map_err(|error| format!("response values are no JSON: {error}"))?;
             outcome.answered.push((command, Happening::Responded { errcode: response.errcode, result }));
         }
@@ -291,6 +358,17 @@ fn write_messages(
     Ok(outcome)
 }
 
+/// Whether a command is past hearing a response.
+fn ignored(command: &Command) -> Option<Ignored> {
+    match command.state {
+        CommandState::Sent | CommandState::Delivered | CommandState::Timeout => None,
+        CommandState::Successful => Some(Ignored::Duplicate),
+        // The device's own error was its response; another one is a duplicate.
+        CommandState::Failed if command.errcode.is_some() => Some(Ignored::Duplicate),
+        CommandState::Pending | CommandState::Failed | CommandState::Expired | CommandState::Canceled => Some(Ignored::Over),
+    }
+}
+
 fn reports_of(messages: &[Message], kind: ReportKind) -> impl Iterator<Item = &Report> {
     messages.iter().filter_map(move |message| match message {
         Message::Report(report) if report.kind == kind => Some(report),
@@ -300,7 +378,10 @@ fn reports_of(messages: &[Message], kind: ReportKind) -> impl Iterator<Item = &R
 
 /// The response's fields by name; by the frame's own command if it tells, else by the command that was sent with this mid.
 fn response_values(active: &ActiveCodec, command: Option<&Versioned<Command>>, response: &Response) -> Result<String, String> {
-    let by_mid = command.and_then(|found| active.plan.command(&found.doc.service, &found.doc.name));
+    let by_mid = command.and_then(|found| {
+        let (service, name) = found.doc.what.title();
+        active.plan.command(service, name)
+    });
     let mut values = String::new();
     match response.command.or(by_mid) {
         Some(index) => drop(active.plan.write_response(index, response, &mut values)?),
@@ -324,4 +405,32 @@ fn pass_on_log(instances: &mut Instances, sender: Sender<'_>, call: &str) -> Vec
         tracing::warn!(target: "codec", endpoint = %sender.card.endpoint, dropped, "the codec logged more lines than a call may");
     }
     lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{CommandId, ProductId, Work};
+    use crate::store::Version;
+
+    #[test]
+    fn a_response_without_mid_answers_the_only_command_that_is_outstanding() {
+        let alone = |states: &[CommandState]| {
+            let commands = states.iter().zip(1..).map(|(state, id)| {
+                let mut doc = Command::new(CommandId(id), (DeviceId(1), ProductId(1)), Work::Raw(vec![1]), Timestamp(0));
+                doc.state = *state;
+                Versioned { doc, version: Version(1) }
+            });
+            match Matched::alone(commands.collect::<Vec<_>>().into_iter()) {
+                Matched::Command(command) => format!("{}", command.doc.id.0),
+                Matched::Several => "several".to_owned(),
+                Matched::Foreign => "none".to_owned(),
+            }
+        };
+        use CommandState::{Delivered, Failed, Sent, Successful, Timeout};
+        assert_eq!(alone(&[Successful, Delivered, Failed]), "2");
+        assert_eq!(alone(&[Timeout, Sent]), "2");
+        assert_eq!(alone(&[Sent, Delivered]), "several");
+        assert_eq!(alone(&[Successful, Timeout]), "none");
+    }
 }

@@ -1,4 +1,6 @@
-//! `device`: what an operator types about one device.
+//! `device`: what an operator types about devices.
+
+use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
 
@@ -9,6 +11,20 @@ pub(in crate::cli) enum DeviceCommand {
     /// Show what happens to a device, step by step: packets, registration, codec, store, commands, pushes. The first call
     /// switches the trace on; also for a name that is refused.
     Trace(TraceArgs),
+    /// Let in the devices of a list; what is wrong is told line by line. The same list again changes nothing.
+    Import(DeviceImportArgs),
+}
+
+#[derive(Debug, Args)]
+pub(in crate::cli) struct DeviceImportArgs {
+    #[command(flatten)]
+    pub(in crate::cli) gateway: GatewayArgs,
+    /// CSV with a header (endpoint, productId or manufacturerId and model, name, powerMode, attributes.NAME), or a JSON array (*.json).
+    #[arg(value_name = "FILE")]
+    pub(in crate::cli) file: PathBuf,
+    /// Only look: tell what would be done.
+    #[arg(long)]
+    pub(in crate::cli) dry_run: bool,
 }
 
 #[derive(Debug, Args)]

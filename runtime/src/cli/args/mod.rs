@@ -13,7 +13,7 @@ mod layout;
 mod plugin;
 mod product;
 
-pub(super) use device::{DeviceCommand, Lang, TraceArgs};
+pub(super) use device::{DeviceCommand, DeviceImportArgs, Lang, TraceArgs};
 pub(super) use layout::{LayoutArgs, LayoutBuildArgs, LayoutCommand, LayoutExplainArgs};
 pub(super) use plugin::{
     BenchArgs, BuildArgs, CheckPluginArgs, Format, InspectArgs, KeygenArgs, NewArgs, PluginCommand, PromoteArgs, PushArgs,
@@ -44,7 +44,7 @@ pub(super) enum Command {
     /// Bring products of other platforms, and take them back.
     #[command(subcommand)]
     Product(ProductCommand),
-    /// Look at one device of a running gateway.
+    /// Let devices into a running gateway, and look at one of them.
     #[command(subcommand)]
     Device(DeviceCommand),
     /// Build, test and try codec plugins.

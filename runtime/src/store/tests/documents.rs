@@ -175,14 +175,13 @@ fn the_command_indexes_follow_the_states() {
     }
     store.commit_blocking(writes(start)).unwrap();
     let open = |device| -> Vec<u64> {
-        let found = store.open_commands(DeviceId(device)).unwrap();
-        found.iter().map(|found| found.doc.params["n"].as_u64().unwrap()).collect()
+        store.next_commands(DeviceId(device), 9).unwrap().iter().map(|found| number(&found.doc)).collect()
     };
     let listed = |device, state| -> Vec<u64> {
         let (mut all, mut before) = (Vec::new(), None);
         loop {
             let page = store.commands(device, state, before, 1).unwrap();
-            all.extend(page.items.iter().map(|command| command.params["n"].as_u64().unwrap()));
+            all.extend(page.items.iter().map(number));
             before = page.next;
             if before.is_none() {
                 return all;
@@ -190,7 +189,7 @@ fn the_command_indexes_follow_the_states() {
         }
     };
     assert_eq!((open(1), open(2), open(3)), (vec![0, 4], vec![], vec![3]));
-    assert_eq!(store.devices_with_open_commands().unwrap(), [DeviceId(1), DeviceId(3)]);
+    assert_eq!(store.devices_with_open_commands(None, 9).unwrap(), [DeviceId(1), DeviceId(3)]);
     assert_eq!(listed(None, None), [4, 3, 2, 1, 0]);
     assert_eq!(listed(Some(DeviceId(1)), None), [4, 1, 0]);
     assert_eq!(listed(Some(DeviceId(1)), Some(CommandState::Pending)), [4, 0]);
@@ -199,12 +198,12 @@ fn the_command_indexes_follow_the_states() {
     let ended = [command(0, 1, CommandState::Expired), command(4, 1, CommandState::Sent), command(3, 3, CommandState::Timeout)];
     store.commit_blocking(writes(ended.map(|command| Write::PutCommand(command, Expect::Any)).to_vec())).unwrap();
     assert_eq!((open(1), open(3)), (vec![4], vec![]));
-    assert_eq!(store.devices_with_open_commands().unwrap(), [DeviceId(1)]);
+    assert_eq!(store.devices_with_open_commands(None, 9).unwrap(), [DeviceId(1)]);
     assert_eq!(listed(None, Some(CommandState::Pending)), [0; 0]);
 
     store.commit_blocking(writes(vec![Write::DeleteDevice(DeviceId(1))])).unwrap();
     assert_eq!(listed(None, None), [3, 2]);
-    assert_eq!(store.devices_with_open_commands().unwrap(), []);
+    assert_eq!(store.devices_with_open_commands(None, 9).unwrap(), []);
     let orphan = writes(vec![Write::PutCommand(command(9, 1, CommandState::Pending), Expect::Absent)]);
     assert_eq!(store.commit_blocking(orphan), Err(StoreError::Conflict("device")));
 }

@@ -5,12 +5,13 @@ use std::sync::mpsc::sync_channel;
 
 use crate::model::{
     Command, CommandId, CommandState, Device, DeviceId, Endpoint, EndpointFormat, Event, EventId, EventKind, NewEvent, PowerMode,
-    Product, ProductId, ProductKey, Timestamp,
+    Product, ProductId, ProductKey, Timestamp, Transition, Work,
 };
 
 use super::engine::{Engine, SyncStep};
 use super::{Commit, Durability, Expect, Store, StoreConfig, StoreError, Submission, Write};
 
+mod commands;
 mod crash;
 mod documents;
 mod faults;
@@ -44,6 +45,7 @@ fn product(id: u32) -> Product {
         endpoint_format: EndpointFormat::Any,
         power_mode: PowerMode::Psm,
         habits: Default::default(),
+        commands: Default::default(),
         codec: None,
         versions: Default::default(),
         created: NOW,
@@ -64,25 +66,18 @@ fn device(id: u64, product: u32) -> Device {
 }
 
 fn command(n: u64, device: u64, state: CommandState) -> Command {
-    Command {
-        id: CommandId::new(NOW.plus_ms(n), 0, n),
-        device: DeviceId(device),
-        product: ProductId(1),
-        service: "s".to_owned(),
-        name: "c".to_owned(),
-        params: serde_json::json!({"n": n}),
-        expire_time_s: 0,
-        max_retransmit: None,
-        state,
-        mid: None,
-        created: NOW.plus_ms(n),
-        sent: None,
-        delivered: None,
-        ended: None,
-        errcode: None,
-        result: None,
-        failure: None,
+    let what = Work::Named { service: "s".to_owned(), name: "c".to_owned(), params: serde_json::json!({"n": n}) };
+    let created = NOW.plus_ms(n);
+    let mut command = Command::new(CommandId::new(created, 0, n), (DeviceId(device), ProductId(1)), what, created);
+    command.expire_time_s = 0;
+    if state != CommandState::Pending {
+        command.step(Transition::plain(state, created));
     }
+    command
+}
+
+fn number(command: &Command) -> u64 {
+    command.what.params()["n"].as_u64().unwrap()
 }
 
 fn fact(kind: EventKind, device: u64, time: Timestamp, n: u64) -> NewEvent {

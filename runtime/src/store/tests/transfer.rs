@@ -57,7 +57,7 @@ fn an_export_imported_elsewhere_is_the_same_store() {
     assert_eq!(after.get(..before.len()), Some(&*before));
     assert_eq!(after.len(), before.len() + 1);
     assert_eq!(copy.cursor(SubscriptionId(4)), store.cursor(SubscriptionId(4)));
-    assert_eq!(copy.open_commands(DeviceId(1)).unwrap()[0].doc, store.open_commands(DeviceId(1)).unwrap()[0].doc);
+    assert_eq!(copy.next_commands(DeviceId(1), 1).unwrap()[0].doc, store.next_commands(DeviceId(1), 1).unwrap()[0].doc);
     assert_eq!(copy.subscriptions(), store.subscriptions());
     assert_eq!(copy.presence(&device(1, 1)).unwrap().state, DeviceState::Abnormal);
     assert_eq!(copy.presence(&device(8, 1)), Ok(Presence::of(&device(8, 1))), "that of a deleted device went with it");
