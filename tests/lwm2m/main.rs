@@ -20,7 +20,7 @@ use std::time::Duration;
 use codecgate::coap::{Timing, parse};
 use codecgate::lwm2m::{Occurrence, ServerConfig};
 use codecgate::model::PowerMode;
-use codecgate::simulate::{DeviceConfig, Happening};
+use codecgate::simulate::{DeviceConfig, Happening, Nat, Rebind};
 
 use world::{Weather, World, acknowledged_and_lost, assert_reports, check, id, payload};
 
@@ -59,6 +59,33 @@ fn every_acknowledged_report_is_stored_once_and_in_order() {
         }
         assert_eq!(world.server.load().0, 0, "no ticket is left");
     });
+}
+
+#[test]
+fn a_device_whose_nat_forgets_it_loses_no_report_and_hears_downlinks_after_it_spoke() {
+    for rebind in
+        [Rebind { silence: Some(Duration::from_secs(30)), datagrams: None }, Rebind { silence: None, datagrams: Some(1) }]
+    {
+        check(10, |seed| {
+            let mut world = World::settled(seed, ServerConfig::default(), vec![stubborn(PowerMode::Psm)]);
+            let first = world.devices[0].address;
+            world.devices[0].nat = Nat::new(rebind);
+            for n in 0..8 {
+                world.report(0, payload(n));
+                world.run(Duration::from_secs(60));
+            }
+            assert_reports(&world, 8);
+            assert_ne!(world.devices[0].address, first);
+            world.report(0, payload(8));
+            world.run(Duration::from_secs(1));
+            world.send(0, 1);
+            world.run(Duration::from_secs(5));
+            let heard = |happening: &Happening| matches!(happening, Happening::Downlink { .. });
+            assert_eq!(world.devices[0].happenings.iter().filter(|happening| heard(happening)).count(), 1, "seed {seed}");
+            let again = world.devices[0].happenings.iter().filter(|happening| **happening == Happening::Registered).count();
+            assert_eq!(again, 1, "its token tells who it is: it need not register again");
+        });
+    }
 }
 
 #[test]

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use codecgate::coap::{Code, Random};
 use codecgate::lwm2m::{Answer, Ask, DownlinkId, Names, Occurrence, RegisterRequest, Server, ServerConfig, Ticket, Use, spell};
 use codecgate::model::{DeviceId, Registration, Timestamp};
-use codecgate::simulate::{Device, DeviceConfig, Happening};
+use codecgate::simulate::{Conditions, Device, DeviceConfig, Happening, Nat, Network, Rebind};
 
 /// Where the wall clock begins.
 const WALL: Timestamp = Timestamp(1_700_000_000_000);
@@ -52,6 +52,7 @@ enum Arrival {
 pub(crate) struct Simulated {
     pub(crate) device: Device,
     pub(crate) address: SocketAddr,
+    pub(crate) nat: Nat,
     pub(crate) happenings: Vec<Happening>,
 }
 
@@ -69,6 +70,7 @@ pub(crate) struct World {
     pub(crate) sent: Vec<(Instant, SocketAddr, Vec<u8>)>,
     start: Instant,
     random: Random,
+    network: Network,
     arrivals: BTreeMap<(Instant, u64), Arrival>,
     next: u64,
     timers: BinaryHeap<Reverse<(Instant, usize)>>,
@@ -112,6 +114,7 @@ impl World {
             Simulated {
                 device: Device::new(config, seed_of(seed, u8::try_from(index).unwrap())),
                 address,
+                nat: Nat::new(Rebind::default()),
                 happenings: Vec::new(),
             }
         });
@@ -127,6 +130,7 @@ impl World {
             told: Vec::new(),
             sent: Vec::new(),
             random: Random::new(seed_of(seed, 0xfe)),
+            network: Network::new(Conditions::PERFECT, seed_of(seed, 0xfc)),
             arrivals: BTreeMap::new(),
             next: 0,
             timers: BinaryHeap::new(),
@@ -259,7 +263,11 @@ impl World {
 
     fn drain_device(&mut self, index: usize) {
         while let Some(datagram) = self.devices[index].device.poll_transmit() {
-            let from = self.devices[index].address;
+            let simulated = &mut self.devices[index];
+            if simulated.nat.sends(self.now) {
+                simulated.address.set_port(simulated.address.port() + 1);
+            }
+            let from = simulated.address;
             self.post(&datagram, |datagram| Arrival::AtServer(from, datagram));
         }
         while let Some(happening) = self.devices[index].device.poll_happening() {
@@ -340,12 +348,10 @@ impl World {
     }
 
     fn post(&mut self, datagram: &[u8], arrival: impl Fn(Vec<u8>) -> Arrival) {
-        let copies = if self.random.draw_fraction() < self.weather.duplicates { 2 } else { 1 };
-        for _ in 0..copies {
-            if self.random.draw_fraction() >= self.weather.loss {
-                let at = self.now + self.weather.delay.mul_f64(self.random.draw_fraction());
-                self.schedule(at, arrival(datagram.to_vec()));
-            }
+        let Weather { loss, duplicates, delay, .. } = self.weather;
+        self.network.change(Conditions { loss, duplicates, delay });
+        for at in self.network.carry(self.now) {
+            self.schedule(at, arrival(datagram.to_vec()));
         }
     }
 

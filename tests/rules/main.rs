@@ -99,6 +99,7 @@ const ONE_FOLDER: &[(&str, &[&str])] = &[
     ("siphasher", &["lwm2m"]),
     ("socket2", &["transport"]),
     ("clap", &["cli"]),
+    ("rlimit", &["simulate"]),
     ("codecgate_sdk", &["layout", "vectors"]),
     ("wit_component", &["cli"]),
     ("toml", &["config", "package"]),

@@ -15,6 +15,7 @@ mod bench;
 pub mod build;
 mod device;
 mod failure;
+mod fleet;
 mod gateway;
 mod layout;
 mod new;
@@ -26,12 +27,13 @@ mod prove;
 mod redecode;
 mod remote;
 mod ship;
+mod simulate;
 mod store;
 #[cfg(test)]
 mod tests;
 mod trace;
 
-pub use args::{Confirm, DemoArgs, ServeArgs, SimulateArgs};
+pub use args::{DemoArgs, ServeArgs, SimulateArgs};
 pub use failure::{Exit, Failure};
 
 use args::{Cli, Command, DeviceCommand, LayoutCommand, PluginCommand, ProductCommand, ProfileCommand, StoreCommand};
@@ -81,7 +83,7 @@ fn dispatch(command: Command, streams: &mut Streams<'_>) -> Result<Exit, Failure
     match command {
         Command::Serve(args) => gateway::serve(&args),
         Command::Demo(args) => gateway::demo(&args),
-        Command::Simulate(args) => gateway::simulate(&args),
+        Command::Simulate(args) => simulate::simulate(&args, streams),
         Command::Profile(ProfileCommand::Check(args)) => profile::check(&args, streams),
         Command::Profile(ProfileCommand::Import(args)) => profile::import(&args, streams),
         Command::Device(DeviceCommand::Import(args)) => device::import(&args, streams),

@@ -4,6 +4,7 @@
 
 use std::time::Duration;
 
+use futures_util::stream::{self, StreamExt as _};
 use reqwest::header::CONTENT_TYPE;
 use reqwest::redirect::Policy;
 use reqwest::{Client, Method, StatusCode, Url};
@@ -16,6 +17,8 @@ use super::Failure;
 const CONNECT: Duration = Duration::from_secs(10);
 /// Longest time of a request: an admission takes seconds, the gateway answers within 30.
 const REQUEST: Duration = Duration::from_secs(60);
+/// The problem of something that is there already.
+const EXISTS: &str = "E4302";
 /// Longest list of products that is looked through.
 const MOST_PAGES: usize = 1_000;
 
@@ -89,19 +92,42 @@ impl Remote {
             .hint("create it first, or push a package with --create"))
     }
 
+    /// POSTs many JSON bodies, some of them at a time. How many things came into being, and how many were there already; any other
+    /// refusal ends it.
+    pub(super) fn create_all(&self, path: &str, bodies: Vec<Vec<u8>>, at_once: usize) -> Result<(usize, usize), Failure> {
+        self.runtime.block_on(async {
+            let requests = bodies.into_iter().map(|body| self.request(Method::POST, path, Some(("application/json", body))));
+            let mut answers = stream::iter(requests).buffer_unordered(at_once.max(1));
+            let (mut new, mut known) = (0, 0);
+            while let Some(answer) = answers.next().await {
+                match answer? {
+                    (status, _) if status.is_success() => new += 1,
+                    (_, problem) if text(&problem, "code") == EXISTS => known += 1,
+                    (status, problem) => return Err(self.refused(status, &problem)),
+                }
+            }
+            Ok((new, known))
+        })
+    }
+
     fn ask(&self, method: Method, path: &str, body: Option<(&str, Vec<u8>)>) -> Result<Value, Failure> {
+        let (status, value) = self.runtime.block_on(self.request(method, path, body))?;
+        if status.is_success() { Ok(value) } else { Err(self.refused(status, &value)) }
+    }
+
+    /// The status and the JSON of an answer, null when it is none.
+    async fn request(&self, method: Method, path: &str, body: Option<(&str, Vec<u8>)>) -> Result<(StatusCode, Value), Failure> {
         let url = self.base.join(path).map_err(|error| Failure::failed(format!("{path} is no path: {error}")))?;
         let mut request = self.client.request(method, url).bearer_auth(&self.key);
         if let Some((media_type, body)) = body {
             request = request.header(CONTENT_TYPE, media_type).body(body);
         }
-        let answered = self.runtime.block_on(async {
+        let answered = async {
             let response = request.send().await?;
             Ok::<_, reqwest::Error>((response.status(), response.bytes().await?))
-        });
-        let (status, body) = answered.map_err(|error| self.unreachable(error))?;
-        let value: Value = serde_json::from_slice(&body).unwrap_or(Value::Null);
-        if status.is_success() { Ok(value) } else { Err(self.refused(status, &value)) }
+        };
+        let (status, body) = answered.await.map_err(|error| self.unreachable(error))?;
+        Ok((status, serde_json::from_slice(&body).unwrap_or(Value::Null)))
     }
 
     fn unreachable(&self, error: reqwest::Error) -> Failure {

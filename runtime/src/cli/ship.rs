@@ -121,6 +121,17 @@ fn remote(args: &GatewayArgs) -> Result<Remote, Failure> {
     Remote::new(&args.gateway, args.key.as_deref())
 }
 
+/// Delivers a package to the product that it names, which is made if it is not there; returns its number.
+pub(super) fn deliver(remote: &Remote, path: &Path, streams: &mut Streams<'_>) -> Result<u64, Failure> {
+    let Freight::Package(file) = load(path, streams)? else {
+        return Err(Failure::usage(format!("{} is no folder of a codec and no package", path.display())));
+    };
+    let told = &remote.send(Method::POST, "/api/v1/packages?create=true", PACKAGE, file)?;
+    let product = at(told, "productId").as_u64().ok_or_else(|| Failure::failed("the gateway names no product"))?;
+    writeln!(streams.err, "product {product} has codec {} {}", text(told, "name"), text(told, "version"))?;
+    Ok(product)
+}
+
 /// A folder is built and packed; a file is taken as it is, by what it begins with.
 fn load(path: &Path, streams: &mut Streams<'_>) -> Result<Freight, Failure> {
     if path.is_dir() {

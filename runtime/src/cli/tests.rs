@@ -21,7 +21,7 @@ fn parsed(line: &str) -> Command {
 
 fn simulate(line: &str) -> SimulateArgs {
     match parsed(&format!("simulate --server 127.0.0.1:5683 {line}")) {
-        Command::Simulate(args) => args,
+        Command::Simulate(args) => *args,
         other => panic!("{other:?}"),
     }
 }
@@ -139,18 +139,73 @@ fn durations_and_hex() {
     assert!(bytes("0").is_err() && bytes("zz").is_err());
 }
 
+fn plan(line: &str) -> Result<fleet::Plan, String> {
+    let (mut out, mut err) = (Vec::new(), Vec::new());
+    fleet::plan(&simulate(line), &mut Streams { out: &mut out, err: &mut err }).map_err(|failure| failure.to_string())
+}
+
 #[test]
 fn simulated_devices_count_up() {
-    let names = |line: &str| simulate(line).endpoints().unwrap().iter().map(ToString::to_string).collect::<Vec<_>>();
-    assert_eq!(names("--endpoint meter --hex 00"), ["meter"]);
-    assert_eq!(names("--endpoint meter --hex 00 --count 2"), ["meter-1", "meter-2"]);
-    assert_eq!(names("--endpoint 867000000000009 --hex 00 --count 2"), ["867000000000009", "867000000000010"]);
-    assert_eq!(names("--endpoint m009 --hex 00 --count 2"), ["m009", "m010"]);
-    assert_eq!(names(&format!("--endpoint {} --hex 00", "9".repeat(40))), ["9".repeat(40)]);
-    assert!(simulate(&format!("--endpoint {} --hex 00 --count 2", "9".repeat(128))).endpoints().is_err());
-    let args = simulate("--endpoint a --hex 00 --power edrx");
-    assert_eq!((args.confirm(), args.power, args.every), (Confirm::Confirmable, PowerMode::Edrx, Duration::from_secs(10)));
-    assert_eq!(simulate("--endpoint a --hex 00 --non").confirm(), Confirm::NonConfirmable);
+    let names = |line: &str| {
+        plan(&format!("{line} --hex 00")).map(|plan| plan.fleet.endpoints.iter().map(ToString::to_string).collect::<Vec<_>>())
+    };
+    assert_eq!(names("--endpoint meter").unwrap(), ["meter"]);
+    assert_eq!(names("--endpoint m009 --count 2").unwrap(), ["m009", "m010"]);
+    assert_eq!(names(&format!("--endpoint {}", "9".repeat(40))).unwrap(), ["9".repeat(40)]);
+    assert!(names(&format!("--endpoint {} --count 2", "9".repeat(128))).is_err());
+    let fleet = plan("--endpoint a --hex 00 --hex 01 --power edrx").unwrap().fleet;
+    let payloads = vec![vec![0], vec![1]];
+    assert_eq!((fleet.confirmable, fleet.modes, fleet.payloads), (true, vec![(PowerMode::Edrx, 1)], payloads));
+    assert!(!plan("--endpoint a --hex 00 --non").unwrap().fleet.confirmable);
+}
+
+#[test]
+fn all_mistakes_of_a_fleet_are_told_at_once() {
+    let told =
+        plan("--hex 0 --count 0 --power off --lwm2m 2 --loss 101 --block 17 --every now --sockets 2 --via send").err().unwrap();
+    for word in [
+        "endpoint: is missing",
+        "hex: `0` is no hex",
+        "count: `0` is no whole number from 1",
+        "power: `off` is no power mode",
+        "lwm2m: `2` is no version",
+        "loss: `101` is no percentage",
+        "block: `17` is no size",
+        "every: `now` is no time",
+        "via: Send came with LwM2M 1.1",
+        "sockets: only psm devices",
+    ] {
+        assert!(told.contains(word), "{word}: {told}");
+    }
+}
+
+#[test]
+fn a_file_says_what_the_flags_say_and_flags_go_before_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let written = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        format!("--fleet {}", path.display())
+    };
+    let toml =
+        written("fleet.toml", "endpoint = \"m1\"\ncount = 3\nhex = [\"00\", \"01\"]\nloss = 2.5\nrebind-silence = \"30s\"\n");
+    let of_file = plan(&toml).unwrap();
+    assert_eq!((of_file.fleet.endpoints.len(), of_file.fleet.payloads.len(), of_file.conditions.loss), (3, 2, 0.025));
+    assert_eq!(of_file.fleet.rebind.silence, Some(Duration::from_secs(30)));
+    assert_eq!(plan(&format!("{toml} --count 5")).unwrap().fleet.endpoints.len(), 5);
+    let json = written("fleet.json", r#"{"endpoint": "m1", "hex": "00", "seed": 7, "countt": 1, "jitter": []}"#);
+    let told = plan(&json).err().unwrap();
+    assert!(told.contains("countt: does not exist") && told.contains("jitter: `[]` is neither"), "{told}");
+    let broken = written("broken.toml", "endpoint = ");
+    assert!(plan(&broken).err().unwrap().contains("neither TOML nor JSON"));
+}
+
+#[test]
+fn payloads_come_from_the_vectors_of_a_codec() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../plugins/water-meter");
+    let of_folder = plan(&format!("--endpoint m --vectors {}", folder.display())).unwrap();
+    assert!(of_folder.fleet.payloads.iter().any(|payload| payload.len() == 20), "{:?}", of_folder.fleet.payloads);
+    assert_eq!(of_folder.vectors, Some(folder));
 }
 
 #[test]

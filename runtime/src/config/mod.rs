@@ -214,6 +214,14 @@ pub enum ConfigError {
     },
 }
 
+/// Any TOML document as JSON; times become texts.
+///
+/// # Errors
+/// In words, with the place.
+pub fn toml_document(text: &str) -> Result<serde_json::Value, String> {
+    toml::from_str(text).map_err(|error| error.to_string())
+}
+
 fn count(mistakes: usize) -> String {
     if mistakes == 1 { "1 mistake".to_owned() } else { format!("{mistakes} mistakes") }
 }

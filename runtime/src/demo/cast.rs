@@ -11,7 +11,7 @@ use super::frames;
 use super::stage::{PLUGINS, Stage};
 use crate::clock;
 use crate::model::{Device, DeviceId, Endpoint, PowerMode};
-use crate::simulate::{self, DeviceConfig, SimulatedDevice};
+use crate::simulate::{self, Conditions, DeviceConfig, Ground, SimulatedDevice};
 use crate::store::{Commit, Expect, StoreError, Write};
 
 /// The devices, and who they are to whom.
@@ -67,16 +67,14 @@ fn device_of(plugin: &str, seat: u8, endpoint: &str, mode: PowerMode) -> Simulat
     config.paging = Duration::from_secs(2);
     config.awake = Duration::from_secs(3);
     let meter = plugin == PLUGINS[0];
+    let payload = move |n| match (meter, mode) {
+        (true, PowerMode::Drx) if n == CORRUPT => frames::corrupt_report(seat),
+        (true, _) => frames::meter_report(seat, n),
+        (false, _) => frames::smoke_report(n),
+    };
     SimulatedDevice {
-        config,
-        period: Duration::from_millis(3_000 + u64::from(seat) * 700),
-        payload: Box::new(move |n| match (meter, mode) {
-            (true, PowerMode::Drx) if n == CORRUPT => frames::corrupt_report(seat),
-            (true, _) => frames::meter_report(seat, n),
-            (false, _) => frames::smoke_report(n),
-        }),
         on_downlink: Box::new(move |bytes| frames::meter_answer(bytes).filter(|_| meter).into_iter().collect()),
-        deregister: false,
+        ..SimulatedDevice::new(config, Duration::from_millis(3_000 + u64::from(seat) * 700), Box::new(payload))
     }
 }
 
@@ -91,7 +89,8 @@ pub(super) fn perform(
     tasks.spawn(async move {
         let (watcher, mut happenings) = mpsc::channel(64);
         let seed = *blake3::hash(&clock::wall().0.to_le_bytes()).as_bytes();
-        let life = simulate::run(server, seed, devices, watcher, stopping);
+        let ground = Ground { server, seed, conditions: Conditions::PERFECT, sockets: None };
+        let life = simulate::run(ground, devices, watcher, stopping);
         let listen = async {
             while let Some(reported) = happenings.recv().await {
                 tracing::debug!(endpoint = %reported.endpoint, happening = ?reported.happening, "device");

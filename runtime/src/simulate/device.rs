@@ -1,20 +1,25 @@
 //! A simulated device as a state machine. Speaks CoAP to one server; its payloads mean nothing here.
 
+mod answer;
+
 use std::collections::VecDeque;
-use std::net::{Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use crate::coap::{
-    self, Code, Collected, Collector, Confirmable, KeyedState, Kind, Message, OCTET_STREAM, Push, Pushed, Random, Step, Token,
+    self, Code, Collector, Confirmable, KeyedState, Kind, Message, OCTET_STREAM, Push, Pushed, Random, Step, Token,
     TransferLimits, serve,
 };
+use crate::model::PowerMode;
 
 use super::radio::{Radio, Reception};
-use super::{DeviceConfig, Happening};
+use super::{DeviceConfig, Happening, Version, Via};
 
 /// What it lists when it registers, as the LiteOS client does.
 const OBJECTS: &[u8] = br#"</>;rt="oma.lwm2m",</1/0>,</3/0>,</4/0>,</19/0>,</19/1>"#;
 const LINK_FORMAT: u16 = 40;
+const SENML_CBOR: u16 = 112;
+/// Where it reports, and where it takes downlinks.
+const REPORTS: &str = "/19/0/0";
 /// After a refused or unanswered Register.
 const RETRY: Duration = Duration::from_secs(30);
 /// Reports wait and nobody observes: an Update reminds the server.
@@ -140,6 +145,23 @@ impl Device {
         self.observer.is_some() && self.exchange.is_none() && self.reports.is_empty()
     }
 
+    /// When it neither speaks nor hears until its next report or Update; none while it has something to do, and of one that listens
+    /// on and on.
+    #[must_use]
+    pub fn rests_at(&self) -> Option<Instant> {
+        let done = match self.stage {
+            Stage::In { .. } => self.is_idle(),
+            Stage::Out { .. } | Stage::Off => self.exchange.is_none(),
+        };
+        self.radio.sleeps_at().filter(|_| done && self.transmits.is_empty())
+    }
+
+    /// Does it rest now?
+    #[must_use]
+    pub fn is_resting(&self, now: Instant) -> bool {
+        self.rests_at().is_some_and(|at| at <= now)
+    }
+
     /// A datagram came from the server.
     pub fn handle_datagram(&mut self, now: Instant, datagram: &[u8]) {
         match self.radio.receive(now, self.exchange.is_some(), datagram) {
@@ -214,6 +236,13 @@ impl Device {
                 Stage::In { location } if self.leaving => (Purpose::Deregister, location.clone()),
                 Stage::In { location } => match (self.observer, self.update_at) {
                     (_, Some(at)) if at <= now => (Purpose::Update, location.clone()),
+                    _ if self.config.via == Via::Send => match self.reports.pop_front() {
+                        Some((n, payload)) => {
+                            self.happen(Happening::Sent { n });
+                            (Purpose::Report { n, payload }, Vec::new())
+                        }
+                        None => return,
+                    },
                     (Some(observer), _) => match self.reports.pop_front() {
                         Some((n, payload)) => {
                             self.notify(now, observer, n, payload);
@@ -245,7 +274,8 @@ impl Device {
         let message = |code| Message::new(Kind::Con, code, mid, token).with_path(location.iter().map(String::as_str));
         let message = match &purpose {
             Purpose::Update => message(Code::POST).with_query(format!("lt={}", self.config.lifetime_s)),
-            _ => message(Code::DELETE),
+            Purpose::Report { payload, .. } => message(Code::POST).with_path(["dp"]).with_payload(SENML_CBOR, pack(payload)),
+            Purpose::Register | Purpose::Deregister => message(Code::DELETE),
         };
         self.begin(now, purpose, &message, None);
     }
@@ -253,10 +283,16 @@ impl Device {
     fn registration(&self, mid: u16, token: Token) -> Message {
         let mut message = Message::new(Kind::Con, Code::POST, mid, token)
             .with_path(["rd"])
-            .with_query("lwm2m=1.0".to_owned())
+            .with_query(format!("lwm2m={}", self.config.version.as_str()))
             .with_query(format!("ep={}", self.config.endpoint))
-            .with_query("b=UQ".to_owned())
             .with_query(format!("lt={}", self.config.lifetime_s));
+        // Queue mode is a parameter of its own since 1.1 (LwM2M Core 1.1 6.2.1).
+        let binding: &[&str] = match (self.config.version, self.config.power_mode) {
+            (_, PowerMode::Drx) => &["b=U"],
+            (Version::V1_0, _) => &["b=UQ"],
+            (Version::V1_1, _) => &["b=U", "Q"],
+        };
+        message.query.extend(binding.iter().copied().map(str::to_owned));
         message.content_format = Some(LINK_FORMAT);
         message
     }
@@ -352,6 +388,16 @@ impl Device {
             return self.go_on(now, push);
         }
         match (exchange.purpose, answer.map(|message| (message.code, message.location))) {
+            // Sent, and the server does not know this address any more.
+            (Purpose::Report { n, payload }, Some((Code::NOT_FOUND, _))) => {
+                self.reports.push_front((n, payload));
+                self.happen(Happening::Unobserved);
+                self.drop_out(now);
+            }
+            (Purpose::Report { n, .. }, Some((code, _))) if !code.is_success() => {
+                self.happen(Happening::Refused { code: Some(code) });
+                self.happen(Happening::Lost { n });
+            }
             (Purpose::Report { n, .. }, _) => self.happen(Happening::Acknowledged { n }),
             (Purpose::Register, Some((Code::CREATED, location))) => {
                 self.stage = Stage::In { location };
@@ -372,7 +418,7 @@ impl Device {
             }
             (purpose, answer) => {
                 let wait = if purpose == Purpose::Update { Duration::ZERO } else { RETRY };
-                self.stage = Stage::Out { at: now + wait };
+                self.drop_out(now + wait);
                 self.happen(Happening::Refused { code: answer.map(|(code, _)| code) });
             }
         }
@@ -383,9 +429,16 @@ impl Device {
             Purpose::Report { n, .. } => self.happen(Happening::Lost { n }),
             Purpose::Deregister => self.stage = Stage::Off,
             Purpose::Register | Purpose::Update => {
-                self.stage = Stage::Out { at: now + RETRY };
+                self.drop_out(now + RETRY);
                 self.happen(Happening::Refused { code: None });
             }
+        }
+    }
+
+    /// It is not registered any more, as far as it knows, and registers then.
+    fn drop_out(&mut self, at: Instant) {
+        if let Stage::In { .. } = std::mem::replace(&mut self.stage, Stage::Out { at }) {
+            self.happen(Happening::Dropped);
         }
     }
 
@@ -404,59 +457,22 @@ impl Device {
         }
         self.spoken.clear();
         self.observer = None;
-        self.stage = Stage::Out { at: now };
         self.happen(Happening::Unobserved);
+        self.drop_out(now);
     }
+}
 
-    fn answer(&mut self, now: Instant, kind: Kind, message: Message) {
-        let known = self.answered.iter().find(|(mid, token, _)| *mid == message.mid && *token == message.token);
-        if let Some((.., reply)) = known {
-            let reply = reply.clone();
-            return self.send(now, reply);
-        }
-        let mut reply = match kind {
-            Kind::Con => Message::new(Kind::Ack, Code::NOT_FOUND, message.mid, message.token),
-            _ => Message::new(Kind::Non, Code::NOT_FOUND, self.next_mid(), message.token),
-        };
-        let path: Vec<&str> = message.path.iter().map(String::as_str).collect();
-        match (path.as_slice(), message.code, message.observe) {
-            (["19", "0", "0"], Code::GET, Some(0)) => {
-                self.observer = Some(message.token);
-                (reply.code, reply.observe, reply.content_format) = (Code::CONTENT, Some(0), Some(OCTET_STREAM));
-                self.happen(Happening::Observed);
-            }
-            (["19", "0", "0"], Code::GET, observe) => {
-                if observe == Some(1) {
-                    self.observer = None;
-                }
-                (reply.code, reply.content_format) = (Code::CONTENT, message.block2.map(|_| OCTET_STREAM));
-                if message.block2.is_some() {
-                    reply = serve(&message, reply, &self.reported, self.config.szx);
-                }
-            }
-            (["19", "1", "0"], Code::PUT, _) => {
-                // One server: its address tells nothing.
-                let server = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0));
-                let collected = self.collector.collect(now, server, &message);
-                (reply.code, reply.block1) = match &collected {
-                    Collected::Whole(_) => (Code::CHANGED, message.block1),
-                    Collected::Continue(block) => (Code::CONTINUE, Some(*block)),
-                    Collected::Gap => (Code::INCOMPLETE, None),
-                    Collected::TooLarge(_) => (Code::TOO_LARGE, None),
-                    Collected::Malformed => (Code::BAD_REQUEST, None),
-                };
-                if let Collected::Whole(payload) = collected {
-                    self.happen(Happening::Downlink { payload });
-                }
-            }
-            (["19", "0" | "1", "0"], ..) => reply.code = Code::METHOD_NOT_ALLOWED,
-            _ => {}
-        }
-        let bytes = reply.to_bytes();
-        if self.answered.len() >= REMEMBERED {
-            self.answered.pop_front();
-        }
-        self.answered.push_back((message.mid, message.token, bytes.clone()));
-        self.send(now, bytes);
+/// One opaque value of [`REPORTS`] as SenML CBOR (RFC 8428 6: label 0 is the name, 8 the bytes).
+fn pack(payload: &[u8]) -> Vec<u8> {
+    let mut bytes = vec![0x81, 0xa2, 0x00, 0x60 | u8::try_from(REPORTS.len()).unwrap_or_default()];
+    bytes.extend(REPORTS.as_bytes());
+    bytes.push(0x08);
+    match (u8::try_from(payload.len()), u16::try_from(payload.len())) {
+        (Ok(short), _) if short < 24 => bytes.push(0x40 | short),
+        (Ok(short), _) => bytes.extend([0x58, short]),
+        // A datagram holds no more than 64 KiB.
+        (_, long) => bytes.extend([&[0x59][..], &long.unwrap_or(u16::MAX).to_be_bytes()].concat()),
     }
+    bytes.extend(payload);
+    bytes
 }

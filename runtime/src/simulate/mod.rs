@@ -1,12 +1,16 @@
 //! Simulated NB-IoT devices: LwM2M clients that register, are observed, report and take downlinks, and sleep as real ones do.
 //!
-//! [`Device`] is sans-IO like the server, so both meet in virtual time; [`run`] puts devices on real UDP sockets for the demo,
-//! the command line and load. Knows nothing of the gateway's inside: it speaks CoAP (REFERENCE C.1, C.2; behaviour as seen
+//! [`Device`] and [`Network`] are sans-IO like the server, so that all meet in virtual time; [`run`] puts devices on real UDP sockets for the
+//! demo, the command line and load. A [`Fleet`] describes many at once, a [`Tally`] counts what they did. Knows nothing of the gateway's inside: it speaks CoAP (REFERENCE C.1, C.2; behaviour as seen
 //! from the LiteOS client).
 
 mod device;
+mod fleet;
+mod network;
 mod radio;
 mod run;
+mod sockets;
+mod tally;
 #[cfg(test)]
 mod tests;
 
@@ -16,7 +20,10 @@ use crate::coap::{Code, MAX_SZX, Timing};
 use crate::model::PowerMode;
 
 pub use device::Device;
-pub use run::{MakePayload, Reported, SimulatedDevice, TakeDownlink, run};
+pub use fleet::{Fleet, endpoints};
+pub use network::{Conditions, Nat, Network, Rebind};
+pub use run::{Ground, MakePayload, Reported, SimulatedDevice, TakeDownlink, run};
+pub use tally::Tally;
 
 /// What kind of device it is.
 #[derive(Debug, Clone)]
@@ -27,8 +34,12 @@ pub struct DeviceConfig {
     pub power_mode: PowerMode,
     /// `lt`, seconds; it updates when four fifths of it are over.
     pub lifetime_s: u32,
-    /// Reports as CON or as NON.
+    /// Reports as CON or as NON; Send is always CON.
     pub confirmable: bool,
+    /// `lwm2m`
+    pub version: Version,
+    /// How its reports travel.
+    pub via: Via,
     /// Retransmission of its own messages.
     pub timing: Timing,
     /// How long PSM and eDRX devices listen after they spoke or heard something (T3324).
@@ -51,6 +62,8 @@ impl DeviceConfig {
             power_mode,
             lifetime_s: 86_400,
             confirmable: true,
+            version: Version::V1_0,
+            via: Via::Notify,
             timing: Timing { ack_timeout: Duration::from_secs(2), random_factor: 1.5, max_retransmit: 4 },
             awake: Duration::from_secs(10),
             paging: Duration::from_millis(20_480),
@@ -58,6 +71,35 @@ impl DeviceConfig {
             szx: MAX_SZX,
         }
     }
+}
+
+/// Version of LwM2M.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Version {
+    /// 1.0
+    V1_0,
+    /// 1.1
+    V1_1,
+}
+
+impl Version {
+    /// As in `lwm2m=`.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::V1_0 => "1.0",
+            Self::V1_1 => "1.1",
+        }
+    }
+}
+
+/// How reports travel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Via {
+    /// Notifies of /19/0/0.
+    Notify,
+    /// Send, POST to /dp, since LwM2M 1.1 (6.4.6).
+    Send,
 }
 
 /// What happened to a device, for who watches.
@@ -100,4 +142,8 @@ pub enum Happening {
     },
     /// A datagram came while it slept.
     Missed,
+    /// It was registered and takes itself for that no longer.
+    Dropped,
+    /// NAT gave it another address.
+    Rebound,
 }

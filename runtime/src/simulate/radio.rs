@@ -58,6 +58,11 @@ impl Radio {
         }
     }
 
+    /// When it ceases to hear; none of one that hears now and then or always.
+    pub(super) fn sleeps_at(&self) -> Option<Instant> {
+        self.awake_until.filter(|_| self.mode == PowerMode::Psm)
+    }
+
     /// When held datagrams are heard.
     pub(super) fn page_at(&self) -> Option<Instant> {
         self.page_at

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use tokio::net::UdpSocket;
 use tokio::sync::{mpsc, watch};
 
-use super::{Device, DeviceConfig, Happening, Reported, SimulatedDevice, run};
+use super::{Conditions, Device, DeviceConfig, Ground, Happening, Reported, SimulatedDevice, Version, Via, run};
 use crate::coap::{Code, Kind, Message, OCTET_STREAM, Token, empty_ack, parse};
 use crate::model::PowerMode;
 
@@ -23,7 +23,10 @@ fn observe() -> Message {
 
 /// A device that is registered and observed.
 fn observed(mode: PowerMode, now: Instant) -> Device {
-    let mut device = Device::new(DeviceConfig::new("meter", mode), [1; 32]);
+    settle(Device::new(DeviceConfig::new("meter", mode), [1; 32]), now)
+}
+
+fn settle(mut device: Device, now: Instant) -> Device {
     device.start(now);
     let register = parse(&device.poll_transmit().unwrap()).unwrap();
     assert_eq!((register.code, register.path.as_slice()), (Code::POST, &["rd".to_owned()][..]));
@@ -102,6 +105,39 @@ fn a_full_backlog_tells_what_it_loses() {
     assert_eq!(happenings(&mut device), [Happening::Lost { n: 0 }, Happening::Lost { n: 1 }]);
 }
 
+#[test]
+fn a_device_that_sends_needs_no_observation_and_registers_anew_when_it_is_not_known() {
+    let now = origin();
+    let config = DeviceConfig { version: Version::V1_1, via: Via::Send, ..DeviceConfig::new("meter", PowerMode::Psm) };
+    let mut device = Device::new(config, [1; 32]);
+    device.start(now);
+    let register = parse(&device.poll_transmit().unwrap()).unwrap();
+    for parameter in ["lwm2m=1.1", "b=U", "Q"] {
+        assert!(register.query.contains(&parameter.to_owned()), "{:?}", register.query);
+    }
+    let mut created = Message::new(Kind::Ack, Code::CREATED, register.mid, register.token);
+    created.location = vec!["rd".to_owned(), "0a".to_owned()];
+    device.handle_datagram(now, &created.to_bytes());
+    device.report(now, vec![0xbb; 30]);
+    let sent = parse(&device.poll_transmit().unwrap()).unwrap();
+    assert_eq!((sent.code, sent.path.as_slice(), sent.content_format), (Code::POST, &["dp".to_owned()][..], Some(112)));
+    assert_eq!(sent.payload[..14], *b"\x81\xa2\x00\x67/19/0/0\x08\x58\x1e");
+    assert_eq!(sent.payload[14..], [0xbb; 30]);
+    let unknown = Message::new(Kind::Ack, Code::NOT_FOUND, sent.mid, sent.token);
+    device.handle_datagram(now, &unknown.to_bytes());
+    assert_eq!(parse(&device.poll_transmit().unwrap()).unwrap().path, ["rd"], "it registers anew");
+    let told = happenings(&mut device);
+    assert!(told.ends_with(&[Happening::Unobserved, Happening::Dropped]), "{told:?}");
+}
+
+#[test]
+fn a_psm_device_rests_when_its_window_is_over() {
+    let now = origin();
+    let device = observed(PowerMode::Psm, now);
+    assert!(!device.is_resting(now) && device.is_resting(now + Duration::from_secs(10)));
+    assert_eq!(observed(PowerMode::Drx, now).rests_at(), None);
+}
+
 /// The least server: lets everything in, observes, acknowledges, and sends one downlink after the first report.
 async fn serve(socket: UdpSocket, reports: mpsc::Sender<Vec<u8>>) {
     let mut buffer = [0; 1_500];
@@ -139,12 +175,11 @@ async fn a_device_on_a_real_socket_reports_answers_and_leaves() {
     let (reports_in, mut reports) = mpsc::channel(16);
     let (watcher, mut watched) = mpsc::channel::<Reported>(64);
     let (stop, stopped) = watch::channel(false);
+    let payload = Box::new(|n| vec![0xaa, u8::try_from(n).unwrap()]);
     let device = SimulatedDevice {
-        config: DeviceConfig::new("meter", PowerMode::Psm),
-        period: Duration::MAX,
-        payload: Box::new(|n| vec![0xaa, u8::try_from(n).unwrap()]),
         on_downlink: Box::new(|payload| vec![[b"re:", payload].concat()]),
         deregister: true,
+        ..SimulatedDevice::new(DeviceConfig::new("meter", PowerMode::Psm), Duration::MAX, payload)
     };
     let script = async {
         let first: Vec<u8> = reports.recv().await.unwrap();
@@ -160,7 +195,8 @@ async fn a_device_on_a_real_socket_reports_answers_and_leaves() {
         }
         seen
     };
-    let lives = run(server, [1; 32], vec![device], watcher, stopped);
+    let ground = Ground { server, seed: [1; 32], conditions: Conditions::PERFECT, sockets: None };
+    let lives = run(ground, vec![device], watcher, stopped);
     let all = async {
         tokio::select! {
             () = serve(socket, reports_in) => unreachable!("it serves for ever"),

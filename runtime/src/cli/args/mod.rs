@@ -6,12 +6,11 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::model::{Endpoint, PowerMode};
-
 mod device;
 mod layout;
 mod plugin;
 mod product;
+mod simulate;
 
 pub(super) use device::{DeviceCommand, DeviceImportArgs, Lang, TraceArgs};
 pub(super) use layout::{LayoutArgs, LayoutBuildArgs, LayoutCommand, LayoutExplainArgs};
@@ -19,6 +18,8 @@ pub(super) use plugin::{
     BenchArgs, BuildArgs, CheckPluginArgs, Format, InspectArgs, KeygenArgs, NewArgs, PluginCommand, PromoteArgs, PushArgs,
     RollbackArgs, RunArgs, SignArgs, TestArgs, TrustArgs, VerifyArgs, VersionsArgs,
 };
+
+pub use simulate::SimulateArgs;
 
 pub(super) use product::{Begin, ProductCommand, ProductExportArgs, ProductImportArgs};
 
@@ -37,7 +38,7 @@ pub(super) enum Command {
     /// Show everything at work: a gateway, sample products, simulated devices, a webhook receiver.
     Demo(DemoArgs),
     /// Be one or many devices that register and report.
-    Simulate(SimulateArgs),
+    Simulate(Box<SimulateArgs>),
     /// Check or import product profiles.
     #[command(subcommand)]
     Profile(ProfileCommand),
@@ -85,72 +86,6 @@ pub struct DemoArgs {
     /// Data folder; without it a fresh one that the demo names.
     #[arg(long, value_name = "DIR")]
     pub data: Option<PathBuf>,
-}
-
-/// `simulate`
-#[derive(Debug, Args)]
-pub struct SimulateArgs {
-    /// CoAP address of the gateway, such as 127.0.0.1:5683.
-    #[arg(long, value_name = "ADDR", value_parser = address)]
-    pub server: SocketAddr,
-    /// Endpoint client name; with --count, that of the first device.
-    #[arg(long, value_name = "EP", value_parser = |text: &str| Endpoint::new(text).map_err(|e| e.to_string()))]
-    pub endpoint: Endpoint,
-    /// How many devices. The digits at the end of the name count up; a name without digits gets them: meter-1, meter-2.
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=100_000))]
-    pub count: u32,
-    /// Payloads, sent one after the other and again from the first; may be given several times.
-    #[arg(long, value_name = "HEX", required = true, value_parser = bytes)]
-    pub hex: Vec<Bytes>,
-    /// Pause between payloads of a device.
-    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = duration)]
-    pub every: Duration,
-    /// When the device listens: psm, edrx or drx.
-    #[arg(long, value_name = "MODE", default_value = "drx", value_parser = power)]
-    pub power: PowerMode,
-    /// Notify with confirmable messages (the default).
-    #[arg(long, conflicts_with = "non")]
-    con: bool,
-    /// Notify with non-confirmable messages.
-    #[arg(long)]
-    non: bool,
-}
-
-/// Whether a notification asks for an acknowledgement.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Confirm {
-    /// CON
-    Confirmable,
-    /// NON
-    NonConfirmable,
-}
-
-impl SimulateArgs {
-    /// How the devices notify.
-    #[must_use]
-    pub fn confirm(&self) -> Confirm {
-        if self.non { Confirm::NonConfirmable } else { Confirm::Confirmable }
-    }
-
-    /// The names of all devices, `count` of them.
-    ///
-    /// # Errors
-    /// In words, when counting up leaves no name that can be one.
-    pub fn endpoints(&self) -> Result<Vec<Endpoint>, String> {
-        let name = self.endpoint.as_str();
-        let stem = name.trim_end_matches(|c: char| c.is_ascii_digit());
-        // 18 digits always fit; a longer row of digits counts in its last 18.
-        let split = stem.len().max(name.len().saturating_sub(18));
-        let (stem, digits) = name.split_at_checked(split).unwrap_or((name, ""));
-        if digits.is_empty() && self.count == 1 {
-            return Ok(vec![self.endpoint.clone()]);
-        }
-        let (stem, first) =
-            if digits.is_empty() { (format!("{stem}-"), 1) } else { (stem.to_owned(), digits.parse().unwrap_or(0)) };
-        let width = digits.len();
-        let count_up = |n: u32| Endpoint::new(format!("{stem}{:0width$}", first + u64::from(n))).map_err(|e| e.to_string());
-        (0..self.count).map(count_up).collect()
-    }
 }
 
 #[derive(Debug, Subcommand)]
@@ -265,7 +200,7 @@ pub(super) struct RestoreArgs {
 
 /// Bytes written as hex; a type of its own so that clap takes a list of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Bytes(pub Vec<u8>);
+pub(super) struct Bytes(pub(super) Vec<u8>);
 
 /// `20s`, `5m`, `1.5h`, `250ms`.
 pub(super) fn duration(text: &str) -> Result<Duration, String> {
@@ -293,15 +228,6 @@ pub(super) fn bytes(text: &str) -> Result<Bytes, String> {
 fn address(text: &str) -> Result<SocketAddr, String> {
     let expected = || format!("`{text}` is no address: write HOST:PORT, such as 127.0.0.1:5683 or [::1]:5683");
     text.parse().or_else(|_| text.to_socket_addrs().ok().and_then(|mut found| found.next()).ok_or_else(expected))
-}
-
-fn power(text: &str) -> Result<PowerMode, String> {
-    match text {
-        "psm" => Ok(PowerMode::Psm),
-        "edrx" => Ok(PowerMode::Edrx),
-        "drx" => Ok(PowerMode::Drx),
-        other => Err(format!("`{other}` is no power mode: psm, edrx or drx")),
-    }
 }
 
 fn json(text: &str) -> Result<serde_json::Value, String> {
