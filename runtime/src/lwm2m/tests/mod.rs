@@ -11,6 +11,7 @@ use super::{
 use crate::coap::{Code, EXCHANGE_LIFETIME, Kind, Message, OCTET_STREAM, Token, parse};
 use crate::model::{DeviceId, Observation, Registration, Timestamp};
 
+mod ets;
 mod memory;
 mod observations;
 
