@@ -26,6 +26,7 @@ pub mod store;
 pub mod trace;
 pub mod transport;
 pub mod webhook;
+pub mod why;
 
 // flows
 pub mod admission;

@@ -24,8 +24,9 @@ const LAYERS: &[Layer] = &[
         name: "pure",
         modules: &[
             "breaker", "coap", "lwm2m", "profile", "command", "vectors", "package", "explain", "enrol", "layout", "presence",
+            "why",
         ],
-        also: &[("lwm2m", "coap"), ("package", "profile"), ("layout", "profile")],
+        also: &[("lwm2m", "coap"), ("package", "profile"), ("layout", "profile"), ("why", "presence")],
     },
     Layer {
         name: "one outside thing each",

@@ -28,6 +28,7 @@ mod subscriptions;
 mod traces;
 mod trials;
 mod uplinks;
+mod why;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -182,6 +183,7 @@ pub fn router(state: ApiState) -> axum::Router {
             get(commands::list_device_commands).post(commands::create_command).delete(commands::cancel_device_commands),
         )
         .route("/api/v1/commands", get(commands::list_commands))
+        .route("/api/v1/why/{id}", get(why::show_why))
         .route("/api/v1/commands/{id}", get(commands::show_command).delete(commands::delete_command))
         .route("/api/v1/commands/{id}/cancel", post(commands::cancel_command))
         .route("/api/v1/batches", get(batches::list_batches).post(batches::create_batch))

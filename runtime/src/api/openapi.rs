@@ -13,7 +13,7 @@ use utoipa::{Modify, OpenApi, PartialSchema, ToSchema};
 use super::problem::{Code, ProblemBody};
 use super::{
     batches, codecs, commands, devices, enrolment, events, health, metrics, products, redecode, subscriptions, traces, trials,
-    uplinks,
+    uplinks, why,
 };
 use crate::model::{CommandState, EndpointFormat, EventKind, PowerMode, VersionState};
 use crate::presence::{DeviceState, ModeFrom};
@@ -63,6 +63,7 @@ pub fn document() -> String {
         commands::list_device_commands,
         commands::list_commands,
         commands::show_command,
+        why::show_why,
         commands::cancel_command,
         commands::delete_command,
         batches::create_batch,

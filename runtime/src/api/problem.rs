@@ -37,6 +37,7 @@ pub(super) enum Code {
     NoVersion,
     NoTrace,
     NoBatch,
+    NoUplink,
     ProductExists,
     Exists,
     ProductInUse,
@@ -71,7 +72,7 @@ pub(super) enum Code {
 
 impl Code {
     /// All, in the order of their texts.
-    pub(super) const ALL: [Self; 48] = [
+    pub(super) const ALL: [Self; 49] = [
         Self::BadPath,
         Self::BadQuery,
         Self::BadHeader,
@@ -90,6 +91,7 @@ impl Code {
         Self::NoVersion,
         Self::NoTrace,
         Self::NoBatch,
+        Self::NoUplink,
         Self::ProductExists,
         Self::Exists,
         Self::ProductInUse,
@@ -143,6 +145,7 @@ impl Code {
             Self::NoVersion => ("E4205", StatusCode::NOT_FOUND, "No such codec version"),
             Self::NoTrace => ("E4206", StatusCode::NOT_FOUND, "Not traced"),
             Self::NoBatch => ("E4207", StatusCode::NOT_FOUND, "No such batch"),
+            Self::NoUplink => ("E4208", StatusCode::NOT_FOUND, "No such command or uplink"),
             Self::ProductExists => ("E4301", StatusCode::CONFLICT, "The product exists already"),
             Self::Exists => ("E4302", StatusCode::CONFLICT, "It exists already"),
             Self::ProductInUse => ("E4303", StatusCode::CONFLICT, "The product has devices"),

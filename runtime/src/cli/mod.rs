@@ -32,6 +32,7 @@ mod store;
 #[cfg(test)]
 mod tests;
 mod trace;
+mod why;
 
 pub use args::{DemoArgs, ServeArgs, SimulateArgs};
 pub use failure::{Exit, Failure};
@@ -108,6 +109,7 @@ fn dispatch(command: Command, streams: &mut Streams<'_>) -> Result<Exit, Failure
         Command::Plugin(PluginCommand::Rollback(args)) => ship::rollback(&args, streams),
         Command::Plugin(PluginCommand::Versions(args)) => ship::versions(&args, streams),
         Command::Device(DeviceCommand::Trace(args)) => trace::trace(&args, streams),
+        Command::Why(args) => why::why(&args, streams),
         Command::Redecode(args) => redecode::redecode(&args, streams),
         Command::Store(StoreCommand::Export(args)) => store::export(&args, streams),
         Command::Store(StoreCommand::Import(args)) => store::import(&args, streams),

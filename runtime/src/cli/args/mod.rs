@@ -53,6 +53,8 @@ pub(super) enum Command {
     Plugin(PluginCommand),
     /// Explain a code of a refusal, such as E1007; without one, list all.
     Explain(ExplainArgs),
+    /// Where does a command or an uplink stand, whose move is it, and what is to be done?
+    Why(WhyArgs),
     /// Decode stored uplinks again: see what a codec version makes of them, then keep it.
     Redecode(RedecodeArgs),
     /// Save or restore a data folder. The gateway must not be running on it.
@@ -131,6 +133,21 @@ pub(super) struct GatewayArgs {
     /// A key of the gateway. Other users of this machine see arguments: better set the variable.
     #[arg(long, value_name = "KEY", env = "CODECGATE_KEY", hide_env_values = true)]
     pub(super) key: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct WhyArgs {
+    #[command(flatten)]
+    pub(super) gateway: GatewayArgs,
+    /// Id of a command (32 hex digits), or of an event of an uplink, such as 20780-184-3.
+    #[arg(value_name = "ID")]
+    pub(super) id: String,
+    /// Language of the answer.
+    #[arg(long, value_name = "LANG", default_value = "en")]
+    pub(super) lang: Lang,
+    /// Print the answer as JSON, in both languages.
+    #[arg(long)]
+    pub(super) json: bool,
 }
 
 #[derive(Debug, Args)]
