@@ -1,7 +1,9 @@
-//! CoAP stacks that we did not write, against a whole gateway over loopback: aiocoap as a device, libcoap as a rude client.
+//! CoAP stacks that we did not write, against a whole gateway over loopback: aiocoap and npm's coap-node as devices, libcoap as a rude
+//! client. What each does in its own way is a test.
 //!
 //! They need tools that a plain `cargo test` should not ask for, so they run when `CODECGATE_FOREIGN=1` is set (`.ci/run` sets
-//! it) and then fail, with the install command, when a tool is missing. `CODECGATE_PYTHON` names the Python that has aiocoap.
+//! it) and then fail, with the install command, when a tool is missing. `CODECGATE_PYTHON` names the Python that has aiocoap,
+//! `CODECGATE_NODE_MODULES` the folder of coap-node.
 
 #![expect(
     clippy::unwrap_used,
@@ -11,13 +13,13 @@
     reason = "a test: what goes wrong fails it"
 )]
 
-mod aiocoap;
+mod device;
 mod libcoap;
 
 use codecgate_tests::{Gateway, eventually, meter};
 use serde_json::{Value, json};
 
-use aiocoap::Device;
+use device::Device;
 use libcoap::Client;
 
 /// Whether the foreign stacks are asked for; says so when they are not.
@@ -131,5 +133,56 @@ async fn libcoap_gets_the_right_refusals() {
         assert_eq!(code.as_deref(), Some(expected), "{arguments:?} {path}\n{told}");
     }
     assert_eq!(gateway.api().get("/healthz").await.status, 200);
+    gateway.stop().await;
+}
+
+/// coap-node says `lwm2m=1.0.0`, has no object 19, lists IPSO objects, answers Read in text or its own JSON, and takes a write of one value.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_coap_node_device_is_read_written_observed_and_leaves() {
+    if !asked() {
+        return;
+    }
+    let gateway = Gateway::start().await;
+    let product = gateway.add_product("water-meter", json!({ "powerMode": "drx" })).await;
+    let id = gateway.add_device(product, "coap-node-1").await;
+    let mut device = Device::coap_node(gateway.coap_addr(), "coap-node-1");
+    assert_eq!(device.event("registered").await["code"], "2.01");
+    let shown = gateway.api().get(&format!("/api/v1/devices/{id}")).await.expect(200);
+    assert_eq!(shown["registration"]["version"], "1.0.0");
+    let objects = shown["registration"]["objects"].to_string();
+    assert!(objects.contains("/3303/0") && !objects.contains("/19"), "{objects}");
+
+    let ask = |operation: Value| {
+        let (gateway, path) = (&gateway, format!("/api/v1/devices/{id}/commands"));
+        async move {
+            let asked = gateway.api().post(&path, &operation).await.expect(201);
+            let path = format!("/api/v1/commands/{}", asked["id"].as_str().unwrap());
+            eventually("the operation has an outcome", || async {
+                let now = gateway.api().get(&path).await.expect(200);
+                let over = ["SUCCESSFUL", "FAILED", "TIMEOUT"].iter().any(|state| now["state"] == *state);
+                over.then_some(now)
+            })
+            .await
+        }
+    };
+    let read = ask(json!({ "operation": "read", "path": "/3303/0/5700" })).await;
+    assert_eq!((&read["state"], &read["result"]["values"]["/3303/0/5700"]), (&json!("SUCCESSFUL"), &json!(21.5)), "{read}");
+    let nothing = ask(json!({ "operation": "read", "path": "/3303/0/5999" })).await;
+    assert_eq!((&nothing["state"], &nothing["failure"]["code"]), (&json!("FAILED"), &json!("device-refused")), "{nothing}");
+    let written = ask(json!({ "operation": "write", "path": "/3311/0/5850", "values": true })).await;
+    assert_eq!(written["state"], "SUCCESSFUL", "{written}");
+    assert!(device.event("written").await["value"] != false);
+    let observed = ask(json!({ "operation": "observe", "path": "/3303/0/5700" })).await;
+    assert_eq!(observed["state"], "SUCCESSFUL", "{observed}");
+    device.tell("measure 22.5").await;
+    eventually("the new value is an event", || async {
+        let events = gateway.api().get(&format!("/api/v1/devices/{id}/events")).await.expect(200);
+        let told = |event: &Value| event["kind"] == "resources" && event["data"]["values"]["/3303/0/5700"] == 22.5;
+        events["items"].as_array().unwrap().iter().any(told).then_some(())
+    })
+    .await;
+    device.tell("deregister").await;
+    assert_eq!(device.event("deregistered").await["code"], "2.02");
+    device.end().await;
     gateway.stop().await;
 }

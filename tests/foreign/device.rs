@@ -1,4 +1,4 @@
-//! Drives `device.py`: lines of commands in, lines of JSON out. Knows nothing of CoAP.
+//! Drives `device.py` and `coap_node.js`: lines of commands in, lines of JSON out. Knows nothing of CoAP.
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -12,6 +12,13 @@ use tokio::time::timeout;
 
 const INSTALL: &str = "python3 -m venv target/ci-venv && target/ci-venv/bin/pip install aiocoap==0.4.17, \
                        then set CODECGATE_PYTHON=$PWD/target/ci-venv/bin/python";
+
+const INSTALL_NODE: &str = "npm install --prefix target/ci-npm --ignore-scripts coap-node@0.2.5, \
+                            then set CODECGATE_NODE_MODULES=$PWD/target/ci-npm/node_modules";
+
+fn script(name: &str) -> std::path::PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("foreign").join(name)
+}
 
 /// A device in a process of its own; ended when dropped.
 pub(crate) struct Device {
@@ -28,15 +35,22 @@ impl Device {
         let python = std::env::var("CODECGATE_PYTHON").unwrap_or_else(|_| "python3".to_owned());
         let known = std::process::Command::new(&python).args(["-c", "import aiocoap"]).output();
         assert!(known.is_ok_and(|known| known.status.success()), "`{python}` has no aiocoap: {INSTALL}");
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("foreign/device.py");
-        let mut child = Command::new(python)
-            .arg(script)
-            .args([&format!("coap://{server}"), "--ep", endpoint])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .kill_on_drop(true)
-            .spawn()
-            .unwrap();
+        let mut command = Command::new(python);
+        command.arg(script("device.py")).args([&format!("coap://{server}"), "--ep", endpoint]);
+        Self::run(command)
+    }
+
+    /// Starts npm's coap-node, which registers at once.
+    pub(crate) fn coap_node(server: SocketAddr, endpoint: &str) -> Self {
+        let modules = std::env::var("CODECGATE_NODE_MODULES").unwrap_or_default();
+        assert!(Path::new(&modules).join("coap-node").is_dir(), "`{modules}` has no coap-node: {INSTALL_NODE}");
+        let mut command = Command::new("node");
+        command.arg(script("coap_node.js")).args([&server.ip().to_string(), &server.port().to_string(), endpoint]);
+        Self::run(command)
+    }
+
+    fn run(mut command: Command) -> Self {
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).kill_on_drop(true).spawn().unwrap();
         let (input, output) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
         Self { child, input, lines: BufReader::new(output).lines(), early: Vec::new() }
     }
