@@ -5,6 +5,7 @@
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test stops at any surprise")]
 
 mod commands;
+mod fleet;
 
 use std::collections::{HashMap, HashSet};
 use std::net::UdpSocket;

@@ -2,6 +2,7 @@
 //!
 //! The caller says where the binary is: cargo tells only the tests of its own package.
 
+use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
@@ -24,11 +25,21 @@ impl Binary {
     /// When it does not serve; shows its log.
     #[must_use]
     pub fn start(program: &str, data: &Path, coap: SocketAddr) -> Self {
+        Self::start_with(program, data, coap, &[])
+    }
+
+    /// The same with more arguments, such as `--config FILE`.
+    ///
+    /// # Panics
+    /// As [`Binary::start`].
+    #[must_use]
+    pub fn start_with(program: &str, data: &Path, coap: SocketAddr, more: &[&OsStr]) -> Self {
         let log_path = data.with_extension("log");
         let log = File::options().create(true).append(true).open(&log_path).expect("a log");
         let mut child = Command::new(program)
             .args(["serve", "--http", "127.0.0.1:0", "--coap", &coap.to_string(), "--data"])
             .arg(data)
+            .args(more)
             .stdout(Stdio::piped())
             .stderr(log)
             .spawn()

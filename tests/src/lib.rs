@@ -25,7 +25,7 @@ pub use binary::{Binary, tell};
 pub use device::{RawDevice, reply, uri};
 pub use http::{Answer, Api};
 pub use sink::{Behaviour, Received, Sink};
-pub use wait::{eventually, patience};
+pub use wait::{eventually, eventually_within, patience};
 
 /// The key of every test gateway.
 pub const KEY: &str = "test-key-0123456789abcdef";

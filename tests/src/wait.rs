@@ -13,8 +13,16 @@ pub fn patience() -> Duration {
 ///
 /// # Panics
 /// When [`patience`] ends first.
-pub async fn eventually<T, F: Future<Output = Option<T>>>(what: &str, mut look: impl FnMut() -> F) -> T {
-    let found = tokio::time::timeout(patience(), async {
+pub async fn eventually<T, F: Future<Output = Option<T>>>(what: &str, look: impl FnMut() -> F) -> T {
+    eventually_within(patience(), what, look).await
+}
+
+/// The same with another limit, for what takes long by its nature.
+///
+/// # Panics
+/// When the limit ends first.
+pub async fn eventually_within<T, F: Future<Output = Option<T>>>(limit: Duration, what: &str, mut look: impl FnMut() -> F) -> T {
+    let found = tokio::time::timeout(limit, async {
         loop {
             if let Some(found) = look().await {
                 return found;
@@ -22,5 +30,5 @@ pub async fn eventually<T, F: Future<Output = Option<T>>>(what: &str, mut look: 
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     });
-    found.await.unwrap_or_else(|_| panic!("waited {:?} in vain for: {what}", patience()))
+    found.await.unwrap_or_else(|_| panic!("waited {limit:?} in vain for: {what}"))
 }
