@@ -169,6 +169,7 @@ fn product() -> Product {
         endpoint_format: EndpointFormat::Any,
         power_mode: PowerMode::Psm,
         habits: Default::default(),
+        observe: Vec::new(),
         commands: CommandRules::default(),
         codec: None,
         versions: Default::default(),

@@ -1,7 +1,7 @@
 //! Who is let in, and what a refused device's owner can find out (REFERENCE E.1, E.3).
 
-use coap_lite::{CoapOption, RequestType};
-use codecgate_tests::{Behaviour, Gateway, RawDevice, Sink, eventually};
+use coap_lite::{CoapOption, RequestType, ResponseType};
+use codecgate_tests::{Behaviour, Gateway, RawDevice, Sink, eventually, reply};
 use serde_json::json;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -116,5 +116,40 @@ async fn a_register_from_elsewhere_takes_the_device_over_visibly_and_not_without
     let outcomes: Vec<_> = told.iter().map(|data| data["outcome"].as_str().unwrap()).collect();
     assert_eq!(outcomes, ["refused", "taken-over", "taken-over"], "newest first, one for all that were refused: {events}");
     assert!(told[0]["to"].as_str().unwrap().starts_with("127.0.9.4:") && told[0]["withinHour"] == 3, "{events}");
+    gateway.stop().await;
+}
+
+/// A product says what else is observed of its devices; the values come as events.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_product_wants_observed_is_asked_for_at_every_register() {
+    let gateway = Gateway::start().await;
+    let product = gateway.add_product("water-meter", json!({})).await;
+    let path = format!("/api/v1/products/{product}");
+    let observe = |paths: serde_json::Value| json!({ "observe": paths }).to_string().into_bytes();
+    let api = gateway.api();
+    let patch = |body| api.ask(reqwest::Method::PATCH, &path, body, "application/json");
+    let wrong = patch(observe(json!(["/0/0", "/19/0/0"]))).await;
+    assert_eq!((wrong.status.as_u16(), wrong.text.matches("E4423").count()), (422, 2), "{}", wrong.text);
+    patch(observe(json!(["/3/0/7"]))).await.expect(200);
+    let id = gateway.add_device(product, "meter-1").await;
+    for _ in 0..2 {
+        let mut meter = RawDevice::registered(gateway.coap_addr(), "meter-1").await;
+        let asked = meter.next_request().await;
+        let path: Vec<_> =
+            asked.get_option(CoapOption::UriPath).unwrap().iter().map(|part| String::from_utf8_lossy(part)).collect();
+        assert_eq!((path.join("/"), asked.get_option(CoapOption::Observe).is_some()), ("3/0/7".to_owned(), true));
+        let mut value = reply(&asked, ResponseType::Content);
+        value.add_option(CoapOption::Observe, vec![1]);
+        value.add_option(CoapOption::ContentFormat, vec![]);
+        value.payload = b"3300".to_vec();
+        meter.send(&value).await;
+    }
+    eventually("both values are events", || async {
+        let events = gateway.api().get(&format!("/api/v1/devices/{id}/events")).await.expect(200);
+        let values: Vec<_> =
+            events["items"].as_array().unwrap().iter().filter(|event| event["kind"] == "resources").cloned().collect();
+        (values.len() == 2).then(|| assert!(values.iter().all(|event| event["data"]["values"]["/3/0/7"] == 3300), "{values:?}"))
+    })
+    .await;
     gateway.stop().await;
 }

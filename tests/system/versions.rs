@@ -201,6 +201,7 @@ async fn a_data_folder_without_versions_is_taken_over() {
         power_mode: PowerMode::Psm,
         habits: Default::default(),
         commands: Default::default(),
+        observe: Vec::new(),
         codec: Some(digests[1].clone()),
         versions: VersionLine::default(),
         created: Timestamp(1),

@@ -96,8 +96,13 @@ pub(crate) async fn product(gateway: &Gateway, component: &[u8], model: &str) ->
     let mut document: serde_json::Value = serde_json::from_str(&text).unwrap();
     document["model"] = model.into();
     let profile = Profile::parse("profile.json", &document.to_string()).unwrap();
-    let new =
-        NewProduct { profile, endpoint_format: EndpointFormat::Any, power_mode: PowerMode::Psm, habits: Default::default() };
+    let new = NewProduct {
+        profile,
+        endpoint_format: EndpointFormat::Any,
+        power_mode: PowerMode::Psm,
+        habits: Default::default(),
+        observe: Vec::new(),
+    };
     let catalog = &gateway.parts().catalog;
     let product = catalog.create(new, Timestamp(0)).await.unwrap();
     catalog.install(product.id, component.to_vec(), Timestamp(0)).await.unwrap();

@@ -19,6 +19,7 @@ use super::presence::{HabitsRequest, HabitsView};
 use super::problem::{Code, Problem, member};
 use super::{Shared, off_reactor};
 use crate::catalog::NewProduct;
+use crate::lwm2m::Path;
 use crate::model::{EndpointFormat, Habits, PowerMode, Product, ProductId, VersionNumber};
 use crate::profile::{Imported, Mistake, Profile, Strictness, import_huawei};
 use crate::store::StoreError;
@@ -39,6 +40,9 @@ pub(super) struct ProductView {
     endpoint_format: EndpointFormat,
     power_mode: PowerMode,
     habits: HabitsView,
+    /// What is observed of its devices beside /19/0/0.
+    #[schema(example = json!(["/3/0/7"]))]
+    observe: Vec<String>,
     /// Digest of the active codec; null = payloads are passed on as they come.
     codec: Option<String>,
     /// Number of the active codec version; null = payloads are passed on as they come.
@@ -63,6 +67,7 @@ impl From<Product> for ProductView {
             endpoint_format: product.endpoint_format,
             power_mode: product.power_mode,
             habits: product.habits.into(),
+            observe: product.observe,
             codec: product.codec,
             codec_version: product.versions.active,
             created: product.created.to_string(),
@@ -110,6 +115,10 @@ pub(super) struct ProductRequest {
     power_mode: PowerMode,
     #[serde(default)]
     habits: HabitsRequest,
+    /// Paths of objects, instances or resources to observe beside /19/0/0, at most 16.
+    #[serde(default)]
+    #[schema(value_type = Vec<String>, example = json!(["/3/0/7"]))]
+    observe: Vec<Path>,
 }
 
 /// Settings of a product to change; what is not named stays as it is.
@@ -127,6 +136,33 @@ pub(super) struct ProductChange {
     #[serde(default)]
     #[schema(minimum = 0, maximum = 86_400)]
     edrx_timeout: Option<u32>,
+    /// Paths to observe beside /19/0/0, in place of those before; a device is asked at its next Register.
+    #[serde(default)]
+    #[schema(value_type = Option<Vec<String>>, example = json!(["/3/0/7"]))]
+    observe: Option<Vec<Path>>,
+}
+
+/// Most paths that are observed of a product's devices beside /19/0/0.
+const MAX_OBSERVED: usize = 16;
+
+/// Paths to observe as they are stored. Security is nobody's to read, the root is not observed, and /19/0/0 is anyway.
+fn observed(paths: &[Path]) -> Result<Vec<String>, Vec<Mistake>> {
+    let mut mistakes = Vec::new();
+    if paths.len() > MAX_OBSERVED {
+        mistakes.push(member("/observe", "E4423", format!("{} paths are too many", paths.len()), "name at most 16"));
+    }
+    for (index, path) in paths.iter().enumerate() {
+        if matches!(path.object(), None | Some(0)) || path.ids() == [19, 0, 0] {
+            let reason = format!("{path} cannot be observed, or is observed by itself");
+            mistakes.push(member(
+                &format!("/observe/{index}"),
+                "E4423",
+                reason,
+                "name an object, instance or resource, such as /3/0/7",
+            ));
+        }
+    }
+    if mistakes.is_empty() { Ok(paths.iter().map(Path::to_string).collect()) } else { Err(mistakes) }
 }
 
 /// Most seconds of an eDRX timeout.
@@ -204,11 +240,12 @@ async fn product_of_json(request: Request) -> Result<(NewProduct, Vec<Mistake>),
         return Err(Problem::new(Code::BadQuery, "a product from JSON takes no query parameters").hint("put them into the body"));
     }
     let body = read_body(request, JSON_BYTES).await?;
-    let ProductRequest { profile, endpoint_format, power_mode, habits } = serde_json::from_slice(&body)?;
+    let ProductRequest { profile, endpoint_format, power_mode, habits, observe } = serde_json::from_slice(&body)?;
+    let observe = observed(&observe).map_err(Problem::members)?;
     let habits = habits.over(Habits::default()).map_err(Problem::members)?;
     let profile = off_reactor(move || Profile::parse("profile", profile.get())).await?.map_err(refused_profile)?;
     let warnings = profile.warnings().to_vec();
-    Ok((NewProduct { profile, endpoint_format, power_mode, habits }, warnings))
+    Ok((NewProduct { profile, endpoint_format, power_mode, habits, observe }, warnings))
 }
 
 async fn product_of_package(request: Request) -> Result<(NewProduct, Vec<Mistake>), Problem> {
@@ -218,7 +255,13 @@ async fn product_of_package(request: Request) -> Result<(NewProduct, Vec<Mistake
     let imported = off_reactor(move || import_huawei(&query.file_name, &body, strictness)).await?;
     let Imported { profile, warnings } = imported.map_err(refused_profile)?;
     Ok((
-        NewProduct { profile, endpoint_format: query.endpoint_format, power_mode: query.power_mode, habits: Default::default() },
+        NewProduct {
+            profile,
+            endpoint_format: query.endpoint_format,
+            power_mode: query.power_mode,
+            habits: Default::default(),
+            observe: Vec::new(),
+        },
         warnings,
     ))
 }
@@ -267,6 +310,9 @@ pub(super) async fn change_product(
         product.commands.coerce_params = change.coerce_params.unwrap_or(product.commands.coerce_params);
         if let Some(seconds) = change.edrx_timeout {
             product.commands.edrx_timeout_s = Some(seconds).filter(|seconds| *seconds > 0);
+        }
+        if let Some(paths) = &change.observe {
+            product.observe = observed(paths)?;
         }
         Ok(())
     };

@@ -113,6 +113,7 @@ impl Fixture {
             power_mode: PowerMode::Psm,
             habits: Default::default(),
             commands: Default::default(),
+            observe: Vec::new(),
             codec: None,
             versions: Default::default(),
             created: NOW,

@@ -189,7 +189,7 @@ async fn named(api: &Api, id: DeviceId) -> Result<Device, Problem> {
 fn begin(api: &Api, endpoint: &str, device: Option<DeviceId>, request: &TraceRequest) -> Result<Json<TraceView>, Problem> {
     if !(1..=MOST_MINUTES).contains(&request.minutes) {
         let reason = format!("a trace takes 1 to {MOST_MINUTES} minutes");
-        return Err(Problem::members(vec![member("/minutes", "E4421", reason, "begin it again when it ends")]));
+        return Err(Problem::members(vec![member("/minutes", "E4422", reason, "begin it again when it ends")]));
     }
     let until = api.now().plus_ms(u64::from(request.minutes) * 60_000);
     let begun = api.parts.router.tracer().begin(endpoint, device, until);

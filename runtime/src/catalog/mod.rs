@@ -81,6 +81,8 @@ pub struct NewProduct {
     pub power_mode: PowerMode,
     /// What is known of them beforehand.
     pub habits: Habits,
+    /// What is observed of them beside /19/0/0.
+    pub observe: Vec<String>,
 }
 
 /// Why the catalog refused.
@@ -252,6 +254,7 @@ impl Catalog {
             power_mode: new.power_mode,
             habits: new.habits,
             commands: CommandRules::default(),
+            observe: new.observe.clone(),
             codec: None,
             versions: VersionLine::default(),
             created: now,

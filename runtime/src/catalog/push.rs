@@ -198,8 +198,13 @@ impl Catalog {
                 }
                 match (missing, &offer) {
                     (Missing::Create { endpoint_format, power_mode }, Offer::Package { profile, .. }) => {
-                        let new =
-                            NewProduct { profile: profile.clone(), endpoint_format, power_mode, habits: Default::default() };
+                        let new = NewProduct {
+                            profile: profile.clone(),
+                            endpoint_format,
+                            power_mode,
+                            habits: Default::default(),
+                            observe: Vec::new(),
+                        };
                         match catalog.found(&new, &offer, &push, now) {
                             // Somebody else made it meanwhile.
                             Err(CatalogError::Exists(_)) => {}

@@ -141,8 +141,13 @@ async fn add_product(gateway: &Gateway, folder: &Path, component: Vec<u8>) -> an
     let profile = Profile::parse("profile.json", &text).map_err(|mistakes| anyhow::anyhow!("{mistakes:#?}"))?;
     let parts = gateway.parts();
     let key = profile.key();
-    let new =
-        NewProduct { profile, endpoint_format: EndpointFormat::Imei, power_mode: PowerMode::Psm, habits: Default::default() };
+    let new = NewProduct {
+        profile,
+        endpoint_format: EndpointFormat::Imei,
+        power_mode: PowerMode::Psm,
+        habits: Default::default(),
+        observe: Vec::new(),
+    };
     let id = match parts.catalog.create(new, clock::wall()).await {
         Ok(product) => product.id,
         Err(CatalogError::Exists(_)) => parts.store.product_by_key(&key)?.context("a product that exists is there")?.doc.id,

@@ -199,6 +199,9 @@ pub struct Product {
     /// How commands for its devices are taken and given up.
     #[serde(default)]
     pub commands: CommandRules,
+    /// What is observed of its devices beside /19/0/0, such as `/3/0/7`: asked for at every Register.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub observe: Vec<String>,
     /// blake3 of the active codec component, hex; none = transparent.
     pub codec: Option<String>,
     /// Its codec versions by what they do. `profile` and `codec` are those of the active one.

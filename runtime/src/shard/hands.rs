@@ -184,7 +184,8 @@ impl Hands {
         tracing::info!(endpoint = %device.endpoint, %peer, lifetime = request.lifetime_s, "registered");
         let (names, random) = (&self.names, &mut self.random);
         let mut seal = |of| names.seal(device.id, of, u32::try_from(random.draw() >> 32).unwrap_or_default());
-        let (registration, mut commit) = uplink::registered(Whose::from(device), request, before, &[], &mut seal, now);
+        let observe = self.catalog.active(device.product).map(|active| active.product.observe.clone()).unwrap_or_default();
+        let (registration, mut commit) = uplink::registered(Whose::from(device), request, before, &observe, &mut seal, now);
         lane.joined(&registration);
         self.heard(lane, Sign::Registration, now, &mut commit);
         lane.holds(false);

@@ -24,6 +24,7 @@ fn lane(binding: &str) -> Lane {
         power_mode: PowerMode::Psm,
         habits: Habits::default(),
         commands: Default::default(),
+        observe: Vec::new(),
         codec: None,
         versions: Default::default(),
         created: START,

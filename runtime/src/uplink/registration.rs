@@ -1,5 +1,6 @@
 //! What a device's coming and going becomes: its registration document and one event (LwM2M Core 6.2).
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 
 use serde_json::json;
@@ -65,7 +66,7 @@ fn moved(whose: Whose<'_>, from: SocketAddr, to: SocketAddr, outcome: &str, coun
     whose.event(EventKind::DeviceMoved, now, body)
 }
 
-/// A Register that is let in. `observe` = what is to be observed beside /19/0/0; `seal` makes a new number for a use.
+/// A Register that is let in. `observe` = what its product wants to be observed beside /19/0/0; `seal` makes a new number for a use.
 pub(crate) fn registered(
     whose: Whose<'_>,
     request: RegisterRequest,
@@ -74,7 +75,10 @@ pub(crate) fn registered(
     seal: &mut dyn FnMut(Use) -> u64,
     now: Timestamp,
 ) -> (Registration, Commit) {
-    let observations = observe.iter().filter(|path| is_offered(path, &request.objects)).map(|path| Observation {
+    // What an application asked to be observed stays so when the device registers anew.
+    let asked = before.registration.into_iter().flat_map(|before| &before.observations).map(|observation| &observation.path);
+    let wanted: BTreeSet<&String> = observe.iter().chain(asked).collect();
+    let observations = wanted.into_iter().filter(|path| is_offered(path, &request.objects)).map(|path| Observation {
         path: path.clone(),
         token: spell(seal(Use::Observation)),
         taken: false,

@@ -46,6 +46,7 @@ fn product(id: u32) -> Product {
         power_mode: PowerMode::Psm,
         habits: Default::default(),
         commands: Default::default(),
+        observe: Vec::new(),
         codec: None,
         versions: Default::default(),
         created: NOW,
