@@ -110,7 +110,7 @@ async fn a_device_that_is_refused_can_be_traced_by_the_name_it_sends() {
 
     for minutes in [0, 1_441] {
         let refused = gateway.api().post("/api/v1/traces/x", &json!({ "minutes": minutes })).await.expect(422);
-        assert!(refused.to_string().contains("E4421"), "{refused}");
+        assert!(refused.to_string().contains("E4422"), "{refused}");
     }
     gateway.stop().await;
 }
