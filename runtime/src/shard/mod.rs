@@ -3,6 +3,7 @@
 //! [`Router`] finds the shard of a device; [`Shards`] owns the threads. What a shard does with a job is told in `worker`,
 //! what an uplink or a command means in `crate::uplink` and `crate::downlink`.
 
+mod errands;
 mod flow;
 mod gate;
 mod hands;
