@@ -26,7 +26,7 @@ const LAYERS: &[Layer] = &[
             "breaker", "coap", "lwm2m", "profile", "command", "vectors", "package", "explain", "enrol", "layout", "presence",
             "why",
         ],
-        also: &[("lwm2m", "coap"), ("package", "profile"), ("layout", "profile"), ("why", "presence")],
+        also: &[("lwm2m", "coap"), ("package", "profile"), ("layout", "profile"), ("presence", "lwm2m"), ("why", "presence")],
     },
     Layer {
         name: "one outside thing each",

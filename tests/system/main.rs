@@ -13,6 +13,7 @@ mod push;
 mod queue;
 mod registration;
 mod restart;
+mod shapes;
 mod trace;
 mod uplinks;
 mod versions;

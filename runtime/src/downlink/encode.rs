@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use crate::catalog::{ActiveProduct, Slot};
-use crate::coap::{Code, OCTET_STREAM, Token, parse};
+use crate::coap::{Token, parse};
 use crate::codec::{DeviceCard, Instances};
 use crate::command::next_mid;
 use crate::lwm2m::Ask;
+use crate::lwm2m::appdata::DownShape;
 use crate::model::{Command, Downlink, Origin, Registration, Timestamp, Wire, Work};
 use crate::profile::Mistake;
 
@@ -25,13 +26,13 @@ pub(crate) fn encode(
     instances: &mut Instances,
     (product, card, registration): (&ActiveProduct, &Arc<DeviceCard>, Option<&Registration>),
     command: &Command,
-    (last_mid, busy): (u16, &[u16]),
+    (last_mid, busy, shape): (u16, &[u16], DownShape),
     has_more: bool,
     now: Timestamp,
 ) -> Result<Encoded, String> {
     let next_mid = || next_mid(last_mid, busy).ok_or("every mid of the device is in use");
     let (service, name, params) = match &command.what {
-        Work::Raw(payload) => return Ok(Encoded { mid: Some(next_mid()?), ask: app_data(payload.clone()) }),
+        Work::Raw(payload) => return Ok(Encoded { mid: Some(next_mid()?), ask: shape.ask(payload) }),
         Work::Operation { request, .. } => {
             let asked = operation::parse(request)
                 .and_then(|operation| operation.ask(&operation::offer(registration)).map_err(|odd| operation::told(&odd)));
@@ -57,7 +58,7 @@ pub(crate) fn encode(
         tracing::debug!(target: "codec", endpoint = %card.endpoint, level = line.level, "{}", line.text);
     }
     match encoded {
-        Ok(Some(payload)) => Ok(Encoded { mid: Some(mid), ask: app_data(payload) }),
+        Ok(Some(payload)) => Ok(Encoded { mid: Some(mid), ask: shape.ask(&payload) }),
         Ok(None) => Err("the codec made no bytes of the command".to_owned()),
         Err(error) => Err(error.to_string()),
     }
@@ -66,11 +67,6 @@ pub(crate) fn encode(
 fn in_words(mistakes: &[Mistake]) -> String {
     let told: Vec<_> = mistakes.iter().map(|mistake| format!("{}: {}", mistake.pointer, mistake.reason)).collect();
     told.join("; ")
-}
-
-/// A payload for the device's application: PUT /19/1/0 (REFERENCE C.1).
-pub(crate) fn app_data(payload: Vec<u8>) -> Ask {
-    Ask::new(Code::PUT, ["19", "1", "0"]).with_payload(OCTET_STREAM, payload)
 }
 
 /// A request as it is stored with its command: a CoAP message without token.
@@ -95,12 +91,13 @@ pub(crate) fn read(request: &[u8]) -> Option<Ask> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::coap::Code;
 
     #[test]
     fn a_request_is_stored_and_read_back() {
         let mut ask = Ask::new(Code::GET, ["3", "0"]);
         ask.accept = Some(112);
-        for ask in [app_data(vec![1, 2, 3]), ask] {
+        for ask in [DownShape::Tlv.ask(&[1, 2, 3]), ask] {
             assert_eq!(read(&written(&ask, Wire { mid: 7, nonce: 1 })), Some(ask));
         }
         assert_eq!(read(&[0xff]), None);

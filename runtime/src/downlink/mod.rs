@@ -12,7 +12,7 @@ mod view;
 
 pub use batches::{BatchError, Batches, Progress};
 pub use desk::{Bounds, CommandError, Desk};
-pub(crate) use encode::{Encoded, app_data, encode, read, written};
+pub(crate) use encode::{Encoded, encode, read, written};
 pub(crate) use operation::{Ended, asked, ended, parse};
 pub use step::Reach;
 pub(crate) use step::{HEAD, Step, next_step, overdue};

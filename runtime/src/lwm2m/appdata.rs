@@ -105,6 +105,28 @@ impl DownShape {
         }
     }
 
+    /// The shape of such a write, none of another request.
+    #[must_use]
+    pub fn of(ask: &Ask) -> Option<Self> {
+        let shape = match (ask.path.len(), ask.content_format) {
+            (4, _) => Self::Instance,
+            (_, Some(format)) if format == Format::Tlv.number() => Self::Tlv,
+            _ => Self::Opaque,
+        };
+        let path = DOWNLINK.map(|id| id.to_string());
+        (ask.code == Code::PUT && ask.path.starts_with(&path)).then_some(shape)
+    }
+
+    /// In words, as a command's failure tells it.
+    #[must_use]
+    pub fn described(self) -> &'static str {
+        match self {
+            Self::Opaque => "as opaque to /19/1/0",
+            Self::Tlv => "as TLV to /19/1/0",
+            Self::Instance => "as opaque to /19/1/0/0",
+        }
+    }
+
     /// The shape to try after a refusal of this one, where `first` was tried first. None if the refusal is about something else,
     /// or all were tried.
     #[must_use]
@@ -211,6 +233,7 @@ mod tests {
             let ask = shape.ask(&[1, 2]);
             assert_eq!((ask.code, ask.path.join("/").as_str(), ask.content_format), (Code::PUT, path, Some(format)));
             assert_eq!(ask.payload, hex(payload));
+            assert_eq!(DownShape::of(&ask), Some(shape));
         }
     }
 

@@ -10,6 +10,7 @@ mod state;
 
 use serde::{Deserialize, Serialize};
 
+use crate::lwm2m::appdata::DownShape;
 use crate::model::{Device, DeviceId, Timestamp};
 
 pub use meter::{Admission, Limit, Meter, count_in_second};
@@ -32,6 +33,9 @@ pub struct Presence {
     /// What was learned of it, as of this writing.
     #[serde(default)]
     pub rhythm: Rhythm,
+    /// How it takes payloads of object 19; none = nothing was learned, which is as opaque.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shape: Option<DownShape>,
 }
 
 impl Presence {
@@ -39,6 +43,7 @@ impl Presence {
     #[must_use]
     pub fn of(device: &Device) -> Self {
         let rhythm = Rhythm::default();
-        Self { device: device.id, state: DeviceState::Registered, since: device.created, heard: Timestamp(0), rhythm }
+        let (state, since) = (DeviceState::Registered, device.created);
+        Self { device: device.id, state, since, heard: Timestamp(0), rhythm, shape: None }
     }
 }

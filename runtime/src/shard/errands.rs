@@ -5,9 +5,11 @@ use super::hands::{Hands, UNTRACKED};
 use super::{Lane, told};
 use crate::catalog::ActiveProduct;
 use crate::clock;
+use crate::coap::Code;
 use crate::command::{Happening, transition};
 use crate::downlink::{self, Encoded, Ended, HEAD, Step};
-use crate::lwm2m::{Answer, DownlinkId, Reply};
+use crate::lwm2m::appdata::DownShape;
+use crate::lwm2m::{Answer, Ask, DownlinkId, Reply};
 use crate::model::{Command, CommandId, CommandState, PowerMode, Sending, Timestamp, Work};
 use crate::store::{Commit, Done, Expect, Store, StoreError, Submission, Versioned, Write};
 use crate::uplink::Matched;
@@ -41,17 +43,33 @@ impl Hands {
     /// What the device answered to a command's message: of an operation that is its result, of others the acknowledgement.
     pub(super) fn answered(&mut self, lane: &mut Lane, id: DownlinkId, reply: &Reply, now: Timestamp) -> Result<(), StoreError> {
         let command = if id == UNTRACKED { None } else { self.store.command(CommandId(id.0))? };
-        let operation = command.and_then(|command| match command.doc.what {
-            Work::Operation { request, .. } => downlink::parse(&request).ok(),
-            Work::Named { .. } | Work::Raw(_) => None,
+        let (operation, request) = command.map_or((None, None), |command| match command.doc.what {
+            Work::Operation { request, .. } => (downlink::parse(&request).ok(), None),
+            Work::Named { .. } | Work::Raw(_) => (None, command.doc.sending.and_then(|sending| downlink::read(&sending.request))),
         });
         let happening = match operation.map(|operation| downlink::ended(&operation, reply)) {
             Some(Ended::Well(result)) => Happening::Answered { result },
             Some(Ended::Refused(detail)) => Happening::Refused { detail },
             None if reply.code.is_success() => Happening::Acknowledged,
-            None => Happening::Refused { detail: format!("{:#}", reply.code) },
+            None => Happening::Refused { detail: self.refused(lane, request.as_ref(), reply.code) },
         };
         self.outcome(lane, id, happening, now)
+    }
+
+    /// A payload was refused: why, and in which shape the next one goes if that may help.
+    fn refused(&mut self, lane: &mut Lane, request: Option<&Ask>, refusal: Code) -> String {
+        let Some(next) = request.and_then(DownShape::of).and_then(|shape| lane.refused_in(shape, refusal)) else {
+            return format!("{refusal:#}");
+        };
+        let (device, mailbox) = (lane.device, self.mailbox.clone());
+        let done: Done = Box::new(move |result| {
+            if result.is_err() {
+                mailbox.unstored(device);
+            }
+        });
+        let writes = vec![Write::PutPresence(lane.presence)];
+        self.batch.push(Submission { commit: Commit { events: Vec::new(), writes }, done });
+        format!("{refusal:#}; the next command goes {}", next.described())
     }
 
     /// The transport gave up. An eDRX device may have more time than that: the network keeps what it is to get.
@@ -129,7 +147,8 @@ impl Hands {
         let registration = registration.as_ref();
         let (instances, card) = (&mut self.instances, &lane.card);
         let begun = clock::monotonic();
-        let encoded = downlink::encode(instances, (product, card, registration), command, (last, &busy), has_more, now);
+        let encoded =
+            downlink::encode(instances, (product, card, registration), command, (last, &busy, lane.shape()), has_more, now);
         if self.tracer.is_on() {
             let took = clock::monotonic().saturating_duration_since(begun);
             told::encoded(&self.tracer, lane, product, command, encoded.as_ref().map_err(String::as_str), took);

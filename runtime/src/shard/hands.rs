@@ -14,7 +14,6 @@ use crate::clock;
 use crate::coap::Random;
 use crate::codec::Instances;
 use crate::command::{Happening, transition};
-use crate::downlink;
 use crate::lwm2m::{Answer, Came, DownlinkId, Names, Occurrence, RegisterRequest, Ticket, UplinkMessage};
 use crate::model::{Device, DeviceId, EventKind, Registration, Timestamp};
 use crate::presence::{self, Sign};
@@ -214,7 +213,8 @@ impl Hands {
         };
         let (mut commit, mut moved, mut ends, mut acks) = (Commit::default(), Vec::new(), Vec::new(), Vec::new());
         let mut has_more = false;
-        for message in uplink::payloads(message).iter() {
+        let (payloads, shape) = uplink::payloads(message);
+        for message in payloads.iter() {
             self.trace = self.trace.wrapping_add(1);
             let sender = Sender { device: lane.device, product: &product, card: &lane.card };
             let store = &self.store;
@@ -244,7 +244,11 @@ impl Hands {
         lane.moving |= !moved.is_empty();
         let is_report = commit.events.iter().any(|event| !matches!(event.kind, EventKind::Response | EventKind::Command));
         self.heard(lane, if is_report { Sign::Report } else { Sign::Answer }, now, &mut commit);
+        if lane.reported_in(shape) {
+            commit.writes.push(Write::PutPresence(lane.presence));
+        }
         lane.holds(has_more);
+        let shape = lane.shape();
         let (answers, counters, device) = (self.answers.clone(), Arc::clone(&self.counters), lane.device);
         let (mailbox, is_moving) = (self.mailbox.clone(), lane.moving);
         let done: Done = Box::new(move |result| {
@@ -261,7 +265,7 @@ impl Hands {
                     }
                     answers.push(Answer::Accept { ticket });
                     for payload in acks {
-                        let ask = downlink::app_data(payload);
+                        let ask = shape.ask(&payload);
                         answers.push(Answer::Send { device, id: UNTRACKED, ask, wire: None, max_retransmit: None });
                     }
                 }

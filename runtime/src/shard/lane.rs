@@ -3,9 +3,10 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use crate::coap::Random;
+use crate::coap::{Code, Random};
 use crate::codec::DeviceCard;
 use crate::downlink::Reach;
+use crate::lwm2m::appdata::DownShape;
 use crate::lwm2m::{Names, Occurrence};
 use crate::model::{CommandId, CommandState, DeviceId, Habits, PowerMode, ProductId, Registration, Timestamp, Wire};
 use crate::presence::{DeviceState, Limit, Meter, Presence, Rhythm, Sign, effective_mode, is_queue_mode};
@@ -168,6 +169,30 @@ impl Lane {
         let is_awake = now < self.awake_until;
         let is_asleep = self.mode(product_mode) == PowerMode::Psm && !is_awake;
         if is_asleep || (self.hold && is_awake) { Reach::Asleep } else { Reach::Listening }
+    }
+
+    /// How it takes payloads of object 19.
+    pub(crate) fn shape(&self) -> DownShape {
+        self.presence.shape.unwrap_or_default()
+    }
+
+    /// It reported like one that takes this shape. True when that is new: a plain report tells nothing, and what was learned from a
+    /// refusal is the better witness.
+    pub(crate) fn reported_in(&mut self, shape: DownShape) -> bool {
+        let is_new = self.presence.shape.is_none() && shape != DownShape::Opaque;
+        if is_new {
+            self.presence.shape = Some(shape);
+        }
+        is_new
+    }
+
+    /// It refused a payload in this shape. The shape of the next one, if the refusal tells of shapes.
+    pub(crate) fn refused_in(&mut self, shape: DownShape, refusal: Code) -> Option<DownShape> {
+        // Of several payloads on their way the first one teaches.
+        if shape == self.shape() {
+            self.presence.shape = Some(shape.after(refusal, shape)?);
+        }
+        Some(self.shape()).filter(|next| *next != shape)
     }
 
     /// The last mid given, and those that must not be given again yet.

@@ -24,7 +24,7 @@ use crate::clock;
 use crate::coap::OCTET_STREAM;
 use crate::codec::{DeviceCard, Instances, LogLine};
 use crate::command::Happening;
-use crate::lwm2m::appdata::Container;
+use crate::lwm2m::appdata::{Container, DownShape};
 use crate::lwm2m::{BadPath, UplinkMessage};
 use crate::model::{
     Command, CommandState, DeviceId, Downlink, EventKind, Message, NewEvent, Origin, Report, ReportKind, Response, Timestamp,
@@ -159,8 +159,9 @@ pub(crate) fn origin_of(message: &UplinkMessage, now: Timestamp) -> Origin {
 
 /// The payloads of a message of object 19, each as a message of its own: clients wrap them in TLV, SenML or JSON, and send several at
 /// once (REFERENCE C.1). What is not wrapped, or not as its format says, stays as it came, so that the codec's word on it is kept.
-pub(crate) fn payloads(message: &UplinkMessage) -> Cow<'_, [UplinkMessage]> {
-    let as_it_came = Cow::Borrowed(slice::from_ref(message));
+/// With them the shape that such a client takes a downlink in.
+pub(crate) fn payloads(message: &UplinkMessage) -> (Cow<'_, [UplinkMessage]>, DownShape) {
+    let as_it_came = (Cow::Borrowed(slice::from_ref(message)), DownShape::Opaque);
     if Container::is_plain(message.content_format) {
         return as_it_came;
     }
@@ -173,7 +174,7 @@ pub(crate) fn payloads(message: &UplinkMessage) -> Cow<'_, [UplinkMessage]> {
         Ok(container) if container.payloads.is_empty() => as_it_came,
         Ok(container) => {
             let unwrapped = |payload| UplinkMessage { payload, content_format: Some(OCTET_STREAM), ..message.clone() };
-            container.payloads.into_iter().map(unwrapped).collect()
+            (container.payloads.into_iter().map(unwrapped).collect(), container.shape)
         }
         Err(reason) => {
             tracing::warn!(device = %message.device, reason, "a report is not what its content format says; the codec gets it as it is");
