@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use codecgate::coap::{Message, parse};
 use codecgate::lwm2m::{
-    Answer, Ask, DownlinkId, Names, Occurrence, RegisterRequest, Remark, Server, ServerConfig, Ticket, Use, spell,
+    Answer, Ask, DownlinkId, Names, Occurrence, Pace, RegisterRequest, Remark, Server, ServerConfig, Ticket, Use, spell,
 };
 use codecgate::model::{DeviceId, Observation, Registration, Timestamp};
 
@@ -135,7 +135,7 @@ impl Rig {
 
     /// The flows ask the device.
     pub(crate) fn send(&mut self, id: u128, ask: Ask) -> Vec<String> {
-        let send = Answer::Send { device: DeviceId(7), id: DownlinkId(id), ask, wire: None, max_retransmit: None };
+        let send = Answer::Send { device: DeviceId(7), id: DownlinkId(id), ask, wire: None, pace: Pace::default() };
         self.answer(send)
     }
 

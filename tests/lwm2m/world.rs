@@ -8,7 +8,9 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use codecgate::coap::{Code, Random};
-use codecgate::lwm2m::{Answer, Ask, DownlinkId, Names, Occurrence, RegisterRequest, Server, ServerConfig, Ticket, Use, spell};
+use codecgate::lwm2m::{
+    Answer, Ask, DownlinkId, Names, Occurrence, Pace, RegisterRequest, Server, ServerConfig, Ticket, Use, spell,
+};
 use codecgate::model::{DeviceId, Registration, Timestamp};
 use codecgate::simulate::{Conditions, Device, DeviceConfig, Happening, Nat, Network, Rebind};
 
@@ -175,7 +177,13 @@ impl World {
     /// With fewer retransmissions.
     pub(crate) fn send_with(&mut self, index: usize, number: u128, payload: Vec<u8>, max_retransmit: Option<u8>) {
         let ask = Ask::new(Code::PUT, ["19", "1", "0"]).with_payload(42, payload);
-        let send = Answer::Send { device: id(index), id: DownlinkId(number), ask, wire: None, max_retransmit };
+        let send = Answer::Send {
+            device: id(index),
+            id: DownlinkId(number),
+            ask,
+            wire: None,
+            pace: Pace { max_retransmit, ..Pace::default() },
+        };
         self.server.handle_answer(self.now, send);
         self.drain_server();
     }

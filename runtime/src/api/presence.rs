@@ -119,7 +119,7 @@ pub(super) struct HabitsView {
     offline_after_s: u32,
     /// Seconds that a sleeping device listens after it spoke, until experience tells better; null = 20.
     awake_s: Option<u8>,
-    /// Seconds between two times that an eDRX device listens.
+    /// Seconds between two times that an eDRX device listens: downlinks wait so much longer before they are sent again; 0 = as for all.
     #[schema(example = 20.48)]
     edrx_cycle_s: f64,
 }

@@ -2,8 +2,6 @@
 
 use std::time::{Duration, Instant};
 
-use crate::model::PowerMode;
-
 /// Longest paging cycle of eDRX in NB-IoT (3GPP TS 24.008, 10.5.5.32).
 const LONGEST_PAGING: Duration = Duration::from_millis(10_485_760);
 /// No first wait is longer.
@@ -25,15 +23,11 @@ impl Timing {
     /// (REFERENCE C.6, J.8).
     pub const NARROWBAND: Self = Self { ack_timeout: Duration::from_secs(10), random_factor: 1.5, max_retransmit: 3 };
 
-    /// For a device that listens like this. An eDRX device hears nothing until its next paging, and the network keeps what is sent
-    /// meanwhile: a resend before that is only a second copy, so the first wait has `paging` added to it. Zero leaves the
-    /// documented times. A DRX device listens all the time, and a PSM device is only spoken to while it listens.
+    /// For a device that hears nothing until its next paging (eDRX): the network keeps what is sent meanwhile, and a resend before that is
+    /// only a second copy, so the first wait has the paging cycle added to it. Zero leaves the documented times.
     #[must_use]
-    pub fn suited(self, mode: PowerMode, paging: Duration) -> Self {
-        match mode {
-            PowerMode::Edrx => Self { ack_timeout: self.ack_timeout.saturating_add(paging.min(LONGEST_PAGING)), ..self },
-            PowerMode::Psm | PowerMode::Drx => self,
-        }
+    pub fn suited(self, paging: Duration) -> Self {
+        Self { ack_timeout: self.ack_timeout.saturating_add(paging.min(LONGEST_PAGING)), ..self }
     }
 }
 
@@ -136,16 +130,13 @@ mod tests {
     #[test]
     fn an_edrx_device_is_not_sent_to_twice_before_it_can_have_heard() {
         let base = Timing::NARROWBAND;
-        for mode in [PowerMode::Psm, PowerMode::Drx, PowerMode::Edrx] {
-            assert_eq!(base.suited(mode, Duration::ZERO), base, "the documented times");
-        }
+        assert_eq!(base.suited(Duration::ZERO), base, "the documented times");
         let paging = Duration::from_millis(81_920);
-        assert_eq!(base.suited(PowerMode::Psm, paging), base);
-        let (start, timing) = (origin(), base.suited(PowerMode::Edrx, paging));
+        let (start, timing) = (origin(), base.suited(paging));
         for fraction in [0.0, 0.5, 1.0] {
             assert!(Confirmable::start(start, &timing, fraction).deadline() >= start + paging + base.ack_timeout);
         }
-        assert_eq!(base.suited(PowerMode::Edrx, Duration::MAX).ack_timeout, LONGEST_PAGING + base.ack_timeout);
+        assert_eq!(base.suited(Duration::MAX).ack_timeout, LONGEST_PAGING + base.ack_timeout);
     }
 
     #[test]

@@ -36,8 +36,8 @@ impl Server {
                     self.dedup.forget(&pending.key);
                 }
             }
-            Answer::Send { device, id, ask, wire, max_retransmit } => {
-                self.queue_downlink(now, device, Queued { id, ask, wire, max_retransmit });
+            Answer::Send { device, id, ask, wire, pace } => {
+                self.queue_downlink(now, device, Queued { id, ask, wire, pace });
             }
             Answer::Recalled { device, registration } => self.recalled(now, device, registration.as_deref()),
             Answer::Remember(registrations) => registrations.iter().for_each(|registration| self.remember(registration)),

@@ -21,7 +21,7 @@ use super::names::Use;
 use super::request::Refusal;
 use super::roster::Slot;
 use super::server::{Arrival, Server};
-use super::{Ask, Remark, Reply};
+use super::{Ask, Pace, Remark, Reply};
 
 /// What a fetch costs beside its bytes.
 const OVERHEAD_BYTES: usize = 256;
@@ -31,7 +31,7 @@ const OVERHEAD_BYTES: usize = 256;
 struct Fetching {
     fetch: Fetch,
     serial: u32,
-    pace: Pace,
+    stage: Stage,
     /// Token of the observation, and its path; none = /19/0/0.
     watch: u64,
     path: Option<String>,
@@ -40,7 +40,7 @@ struct Fetching {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Pace {
+enum Stage {
     /// The next block is to be asked for.
     Due,
     /// It is asked for.
@@ -65,8 +65,8 @@ impl Fetches {
 
     /// The device speaks: it can be asked again.
     pub(super) fn stir(&mut self, device: DeviceId) {
-        if let Some(fetching) = self.table.find_mut(&device).filter(|fetching| fetching.pace == Pace::Resting) {
-            fetching.pace = Pace::Due;
+        if let Some(fetching) = self.table.find_mut(&device).filter(|fetching| fetching.stage == Stage::Resting) {
+            fetching.stage = Stage::Due;
         }
     }
 
@@ -127,15 +127,15 @@ impl Server {
         let lifetime = if arrival.kind == Kind::Non { NON_LIFETIME } else { EXCHANGE_LIFETIME };
         self.dedup.open(arrival.at, key, lifetime);
         self.lose_fetch(device, "another notify came");
-        self.keep(arrival.at, device, Fetching { fetch, serial, pace: Pace::Due, watch, path, key, arrival });
+        self.keep(arrival.at, device, Fetching { fetch, serial, stage: Stage::Due, watch, path, key, arrival });
         self.advance(arrival.at, slot);
     }
 
     /// The request for the next block of a notify, if one is due.
     pub(super) fn next_block(&mut self, slot: Slot, device: DeviceId) -> Option<(u32, Message)> {
-        let fetching = self.fetches.table.find_mut(&device).filter(|fetching| fetching.pace == Pace::Due)?;
+        let fetching = self.fetches.table.find_mut(&device).filter(|fetching| fetching.stage == Stage::Due)?;
         self.roster.entry(slot)?;
-        fetching.pace = Pace::Asked;
+        fetching.stage = Stage::Asked;
         let mut ask = Ask::new(Code::GET, segments(fetching.path.as_deref().unwrap_or(REPORT_PATH)));
         ask.accept = fetching.fetch.content_format();
         let (serial, block) = (fetching.serial, fetching.fetch.next());
@@ -151,7 +151,7 @@ impl Server {
             _ if fetching.serial != serial => None,
             Ending::Response(message) => Some(fetching.fetch.take(&self.config.transfer, message)),
             Ending::Silence => {
-                fetching.pace = Pace::Resting;
+                fetching.stage = Stage::Resting;
                 None
             }
             Ending::Reset => return self.lose(device, &fetching, ending.describe()),
@@ -159,7 +159,7 @@ impl Server {
         match taken {
             None => self.keep(now, device, fetching),
             Some(Fetched::Next(_)) => {
-                fetching.pace = Pace::Due;
+                fetching.stage = Stage::Due;
                 self.keep(now, device, fetching);
             }
             Some(Fetched::Whole(body)) => {
@@ -221,7 +221,7 @@ pub(super) struct Rest {
     answer: Option<(Reply, Fetch)>,
     /// Of the first request: that of the observation which it begins.
     pub(super) token: u64,
-    pub(super) max_retransmit: Option<u8>,
+    pub(super) pace: Pace,
 }
 
 /// What a response leaves to be done.
@@ -234,9 +234,9 @@ pub(super) enum Left {
 }
 
 impl Rest {
-    pub(super) fn new(mut ask: Ask, token: u64, max_retransmit: Option<u8>, szx: u8) -> Self {
+    pub(super) fn new(mut ask: Ask, token: u64, pace: Pace, szx: u8) -> Self {
         let push = Push::new(std::mem::take(&mut ask.payload), szx);
-        Self { ask, push, answer: None, token, max_retransmit }
+        Self { ask, push, answer: None, token, pace }
     }
 
     /// The next request, without its message id.

@@ -15,7 +15,7 @@ use super::inbound::REPORT_PATH;
 use super::names::Use;
 use super::roster::{Observation, Slot, Watch};
 use super::server::Server;
-use super::{Ask, Occurrence, Remark, Reply};
+use super::{Ask, Occurrence, Pace, Remark, Reply};
 
 /// Most bytes of a downlink: what fits one UDP datagram with some room for the header.
 const MAX_DOWNLINK_BYTES: usize = 65_000;
@@ -59,7 +59,7 @@ impl Server {
         let device = entry.device;
         if let Some((serial, message)) = self.next_block(slot, device) {
             let token = message.token.long().unwrap_or_default();
-            return self.begin(now, slot, Purpose::Fetch { serial }, token, message, (None, None));
+            return self.begin(now, slot, Purpose::Fetch { serial }, token, message, (None, Pace::default()));
         }
         let Some(entry) = self.roster.entry_mut(slot) else { return };
         let wanted = entry.all_watches().find(|watch| watch.state == Observation::Wanted).map(|watch| {
@@ -70,10 +70,10 @@ impl Server {
             let path = entry.watch(token).and_then(|(path, _)| path).unwrap_or(REPORT_PATH);
             let mut ask = Ask::new(Code::GET, segments(path));
             ask.observe = Some(0);
-            return self.begin(now, slot, Purpose::Observe, token, ask.message(0, token.into()), (None, None));
+            return self.begin(now, slot, Purpose::Observe, token, ask.message(0, token.into()), (None, Pace::default()));
         }
         match entry.talk.as_mut().and_then(|talk| talk.queue.pop_front()) {
-            Some(Queued { id, ask, wire, max_retransmit }) => {
+            Some(Queued { id, ask, wire, pace }) => {
                 let path = format!("/{}", ask.path.join("/"));
                 let observed = if path == REPORT_PATH { Some(entry.reports.token) } else { None };
                 let observed =
@@ -88,10 +88,10 @@ impl Server {
                 let of = if matches!(change, Change::Begins(_)) { Use::Observation } else { Use::Downlink };
                 let nonce = wire.map_or_else(|| self.draw_nonce(), |wire| wire.nonce);
                 let token = token.unwrap_or_else(|| self.names.seal(device, of, nonce));
-                let rest = Box::new(Rest::new(ask, token, max_retransmit, self.config.transfer.szx));
+                let rest = Box::new(Rest::new(ask, token, pace, self.config.transfer.szx));
                 let message = rest.message(token);
                 let purpose = Purpose::Downlink { id, change, rest };
-                self.begin(now, slot, purpose, token, message, (wire.map(|wire| wire.mid), max_retransmit));
+                self.begin(now, slot, purpose, token, message, (wire.map(|wire| wire.mid), pace));
             }
             None => entry.talk = None,
         }
@@ -104,9 +104,9 @@ impl Server {
         purpose: Purpose,
         token: u64,
         mut message: Message,
-        (mid, max_retransmit): (Option<u16>, Option<u8>),
+        (mid, pace): (Option<u16>, Pace),
     ) {
-        let clock = Confirmable::start(now, &self.timing(max_retransmit), self.random.draw_fraction());
+        let clock = Confirmable::start(now, &self.timing(pace), self.random.draw_fraction());
         let serial = self.serial();
         let Some(entry) = self.roster.entry_mut(slot) else { return };
         let peer = entry.peer;
@@ -216,7 +216,7 @@ impl Server {
                         Left::Blocks => {
                             let nonce = self.draw_nonce();
                             let token = self.names.seal(device, Use::Downlink, nonce);
-                            let (message, resends) = (rest.message(token), rest.max_retransmit);
+                            let (message, resends) = (rest.message(token), rest.pace);
                             let purpose = Purpose::Downlink { id, change, rest };
                             return self.begin(now, slot, purpose, token, message, (None, resends));
                         }

@@ -7,7 +7,7 @@ use std::time::Instant;
 use crate::coap::{Confirmable, Message};
 
 use super::bodies::Rest;
-use super::{Ask, DownlinkId, Wire};
+use super::{Ask, DownlinkId, Pace, Wire};
 
 /// Why it asks.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,7 +59,7 @@ pub(super) struct Queued {
     pub(super) id: DownlinkId,
     pub(super) ask: Ask,
     pub(super) wire: Option<Wire>,
-    pub(super) max_retransmit: Option<u8>,
+    pub(super) pace: Pace,
 }
 
 /// The conversation with one device; an idle device has none.

@@ -133,6 +133,15 @@ impl Ticket {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct DownlinkId(pub u128);
 
+/// How patiently a downlink is sent. The default are the documented times (REFERENCE C.6).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Pace {
+    /// Lowers the retransmissions.
+    pub max_retransmit: Option<u8>,
+    /// Paging cycle of an eDRX device: it hears nothing sooner, and the network keeps what is sent meanwhile, so every wait begins with it.
+    pub paging: Duration,
+}
+
 /// How values came that nobody asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Came {
@@ -287,8 +296,8 @@ pub enum Answer {
         ask: Ask,
         /// as which message; none = as any
         wire: Option<Wire>,
-        /// lowers the retransmissions
-        max_retransmit: Option<u8>,
+        /// how patiently
+        pace: Pace,
     },
     /// What the store has of a device that is to be recalled.
     Recalled {

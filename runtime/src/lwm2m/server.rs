@@ -17,7 +17,7 @@ use super::exchange::Timer;
 use super::names::{Names, unspell};
 use super::recall::Park;
 use super::roster::{Roster, Slot};
-use super::{Counters, Occurrence, Passed, Place, Remark, ServerConfig, Ticket, Transmit};
+use super::{Counters, Occurrence, Pace, Passed, Place, Remark, ServerConfig, Ticket, Transmit};
 
 /// Most remarks kept between two polls.
 const MAX_REMARKS: usize = 64;
@@ -398,13 +398,14 @@ impl Server {
         reply
     }
 
-    pub(super) fn timing(&self, max_retransmit: Option<u8>) -> Timing {
+    pub(super) fn timing(&self, pace: Pace) -> Timing {
         let most = self.config.max_retransmit;
-        Timing {
+        let timing = Timing {
             ack_timeout: self.config.ack_timeout,
             random_factor: self.config.ack_random_factor,
-            max_retransmit: max_retransmit.map_or(most, |wanted| wanted.min(most)),
-        }
+            max_retransmit: pace.max_retransmit.map_or(most, |wanted| wanted.min(most)),
+        };
+        timing.suited(pace.paging)
     }
 }
 

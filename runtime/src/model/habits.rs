@@ -14,13 +14,14 @@ pub struct Habits {
     /// without early release does (REFERENCE C.3).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub awake_s: Option<u8>,
-    /// How often an eDRX device listens, seconds (3GPP TS 24.008 10.5.5.32).
+    /// How often an eDRX device listens, seconds (3GPP TS 24.008 10.5.5.32): downlinks wait so much longer before they are sent again. 0 =
+    /// the documented times, as for all others.
     pub edrx_cycle_s: f64,
 }
 
 impl Default for Habits {
     fn default() -> Self {
-        Self { abnormal_after_s: 25 * 3_600, offline_after_s: 49 * 3_600, awake_s: None, edrx_cycle_s: 20.48 }
+        Self { abnormal_after_s: 25 * 3_600, offline_after_s: 49 * 3_600, awake_s: None, edrx_cycle_s: 0.0 }
     }
 }
 
@@ -51,8 +52,8 @@ impl Habits {
             mistakes.push(("awakeS", format!("{awake} is not {least} to {most} seconds")));
         }
         let (least, most) = Self::EDRX_S;
-        if !(least..=most).contains(&self.edrx_cycle_s) {
-            mistakes.push(("edrxCycleS", format!("{} is not {least} to {most} seconds", self.edrx_cycle_s)));
+        if self.edrx_cycle_s != 0.0 && !(least..=most).contains(&self.edrx_cycle_s) {
+            mistakes.push(("edrxCycleS", format!("{} is not 0 or {least} to {most} seconds", self.edrx_cycle_s)));
         }
         mistakes
     }

@@ -1,7 +1,10 @@
 //! What a shard does with a device's commands: takes their next step, makes their messages, learns what became of them. What a
 //! command means is told in `crate::command` and `crate::downlink`.
 
+use std::time::Duration;
+
 use super::hands::{Hands, UNTRACKED};
+use super::patience::Edrx;
 use super::{Lane, told};
 use crate::catalog::ActiveProduct;
 use crate::clock;
@@ -79,7 +82,7 @@ impl Hands {
             let until = command.doc.sending.as_ref().map_or(now, |sending| sending.until);
             // What comes back at once was not sent at all.
             let was_sent = command.doc.last_sent().is_some_and(|sent| now.since(sent) >= self.patience.ack_ms);
-            let edrx = self.catalog.active(lane.product).is_some_and(|product| self.edrx_timeout(lane, &product).is_some());
+            let edrx = self.catalog.active(lane.product).is_some_and(|product| self.edrx(lane, &product).timeout_s.is_some());
             edrx && was_sent && now < until
         });
         let happening = if has_time { Happening::Unheard } else { Happening::Unacknowledged };
@@ -87,9 +90,13 @@ impl Hands {
     }
 
     /// Seconds that the product gives an eDRX device.
-    fn edrx_timeout(&self, lane: &Lane, product: &ActiveProduct) -> Option<u32> {
-        let is_edrx = lane.mode(product.product.power_mode) == PowerMode::Edrx;
-        product.product.commands.edrx_timeout_s.filter(|_| is_edrx)
+    fn edrx(&self, lane: &Lane, product: &ActiveProduct) -> Edrx {
+        let product = &product.product;
+        if lane.mode(product.power_mode) != PowerMode::Edrx {
+            return Edrx::default();
+        }
+        let paging = Duration::try_from_secs_f64(product.habits.edrx_cycle_s).unwrap_or_default();
+        Edrx { timeout_s: product.commands.edrx_timeout_s, paging }
     }
 
     /// The time of a command may be over.
@@ -159,7 +166,7 @@ impl Hands {
                     lane.remember(mid, command.id);
                 }
                 let wire = lane.next_wire(&mut self.random);
-                let (until, _) = self.patience.of(command, self.edrx_timeout(lane, product), now);
+                let (until, _) = self.patience.of(command, self.edrx(lane, product), now);
                 Happening::Sent { mid, sending: Sending { wire, request: downlink::written(&ask, wire), until } }
             }
             Err(detail) => {
@@ -173,10 +180,10 @@ impl Hands {
     fn send(&self, lane: &Lane, command: &Command) -> Option<Answer> {
         let sending = command.sending.as_ref().filter(|_| command.state == CommandState::Sent)?;
         let ask = downlink::read(&sending.request)?;
-        let edrx_timeout = self.catalog.active(lane.product).and_then(|product| self.edrx_timeout(lane, &product));
-        let (_, max_retransmit) = self.patience.of(command, edrx_timeout, command.moved());
+        let edrx = self.catalog.active(lane.product).map(|product| self.edrx(lane, &product)).unwrap_or_default();
+        let (_, pace) = self.patience.of(command, edrx, command.moved());
         let (device, id, wire) = (lane.device, DownlinkId(command.id.0), Some(sending.wire));
-        Some(Answer::Send { device, id, ask, wire, max_retransmit })
+        Some(Answer::Send { device, id, ask, wire, pace })
     }
 
     /// Stores a moved command and its event. One that is SENT then leaves, as it is stored (SENT is stored before it is true).

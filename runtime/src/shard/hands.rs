@@ -14,7 +14,7 @@ use crate::clock;
 use crate::coap::Random;
 use crate::codec::Instances;
 use crate::command::{Happening, transition};
-use crate::lwm2m::{Answer, Came, DownlinkId, Names, Occurrence, RegisterRequest, Ticket, UplinkMessage};
+use crate::lwm2m::{Answer, Came, DownlinkId, Names, Occurrence, Pace, RegisterRequest, Ticket, UplinkMessage};
 use crate::model::{Device, DeviceId, EventKind, Registration, Timestamp};
 use crate::presence::{self, Sign};
 use crate::shadow::{Sample, Shadow};
@@ -266,7 +266,7 @@ impl Hands {
                     answers.push(Answer::Accept { ticket });
                     for payload in acks {
                         let ask = shape.ask(&payload);
-                        answers.push(Answer::Send { device, id: UNTRACKED, ask, wire: None, max_retransmit: None });
+                        answers.push(Answer::Send { device, id: UNTRACKED, ask, wire: None, pace: Pace::default() });
                     }
                 }
                 Err(error) => {

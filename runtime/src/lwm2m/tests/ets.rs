@@ -9,7 +9,7 @@ fn update(bench: &mut Bench, mid: u16, location: &str, query: &[&str]) -> (Regis
 }
 
 fn send(bench: &mut Bench, ask: Ask) -> Message {
-    bench.answer(Answer::Send { device: DEVICE, id: DownlinkId(1), ask, wire: None, max_retransmit: None }).remove(0)
+    bench.answer(Answer::Send { device: DEVICE, id: DownlinkId(1), ask, wire: None, pace: Pace::default() }).remove(0)
 }
 
 #[test]

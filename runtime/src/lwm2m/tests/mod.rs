@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::server::Arrival;
 use super::{
-    Answer, Ask, Came, Counters, DownlinkId, Names, Occurrence, Passed, Place, Remark, Reply, Server, ServerConfig, Ticket,
+    Answer, Ask, Came, Counters, DownlinkId, Names, Occurrence, Pace, Passed, Place, Remark, Reply, Server, ServerConfig, Ticket,
     UplinkMessage, Use, Wire, spell,
 };
 use crate::coap::{Code, EXCHANGE_LIFETIME, Kind, Message, OCTET_STREAM, Token, parse};
@@ -139,7 +139,7 @@ impl Bench {
     fn send(&mut self, id: u128) -> Vec<Message> {
         let (device, id) = (DEVICE, DownlinkId(id));
         let ask = Ask::new(Code::PUT, ["19", "1", "0"]).with_payload(OCTET_STREAM, b"down".to_vec());
-        self.answer(Answer::Send { device, id, ask, wire: None, max_retransmit: None })
+        self.answer(Answer::Send { device, id, ask, wire: None, pace: Pace::default() })
     }
 
     fn occurrences(&mut self) -> Vec<Occurrence> {

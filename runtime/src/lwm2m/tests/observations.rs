@@ -28,7 +28,7 @@ fn an_observation_is_begun_and_ended_by_a_downlink_under_one_token() {
     let ask = |observe| {
         let mut ask = Ask::new(Code::GET, ["3303", "0", "5700"]);
         ask.observe = Some(observe);
-        Answer::Send { device: DEVICE, id: DownlinkId(1), ask, wire: None, max_retransmit: None }
+        Answer::Send { device: DEVICE, id: DownlinkId(1), ask, wire: None, pace: Pace::default() }
     };
     let begin = bench.answer(ask(0)).remove(0);
     bench.reply(&begin, Code::CONTENT, Some(1), b"21.5");
@@ -51,7 +51,7 @@ fn a_downlink_is_the_same_message_again_after_a_restart() {
         bench.server = Server::new(ServerConfig::default(), names(), [seed; 32], (bench.now, bench.wall));
         bench.observed();
         let ask = Ask::new(Code::PUT, ["19", "1", "0"]).with_payload(OCTET_STREAM, b"open".to_vec());
-        sent.push(bench.answer(Answer::Send { device: DEVICE, id: DownlinkId(1), ask, wire, max_retransmit: None }).remove(0));
+        sent.push(bench.answer(Answer::Send { device: DEVICE, id: DownlinkId(1), ask, wire, pace: Pace::default() }).remove(0));
     }
     assert_eq!((sent[0].mid, &sent[0]), (0x1234, &sent[1]));
 }
