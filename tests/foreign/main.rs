@@ -154,6 +154,7 @@ async fn a_coap_node_device_is_read_written_observed_and_leaves() {
     assert_eq!(shown["registration"]["version"], "1.0.0");
     let objects = shown["registration"]["objects"].to_string();
     assert!(objects.contains("/3303/0") && !objects.contains("/19"), "{objects}");
+    assert_eq!(shown["registration"]["objectNames"]["/3303"], "Temperature", "{shown}");
 
     let ask = |operation: Value| {
         let (gateway, path) = (&gateway, format!("/api/v1/devices/{id}/commands"));

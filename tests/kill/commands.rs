@@ -65,3 +65,31 @@ async fn a_command_that_was_sent_goes_out_again_as_the_same_message() {
     assert_eq!(uri(&device.next_request().await), "19/1/0", "the Execute was not repeated");
     binary.kill();
 }
+
+/// A batch is made in pieces: a kill in the middle of it leaves out no device and gives none two commands.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_batch_is_completed_after_a_kill() {
+    const DEVICES: u64 = 900;
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let coap = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let mut binary = Binary::start(PROGRAM, &data, coap);
+    provision(binary.api(), &[]).await;
+    let product = binary.api().get("/api/v1/products").await.expect(200)["items"][0]["id"].clone();
+    let list: Vec<Value> = (0..DEVICES).map(|n| json!({ "endpoint": format!("meter-{n}"), "productId": product })).collect();
+    binary.api().post("/api/v1/devices/import", &json!(list)).await.expect(200);
+    let command = json!({ "service": meter::VALVE.0, "name": meter::VALVE.1, "params": meter::valve(true) });
+    let batch = json!({ "name": "all", "command": command, "to": { "product": product } });
+    let batch = binary.api().post("/api/v1/batches", &batch).await.expect(201)["id"].clone();
+    let path = format!("/api/v1/batches/{batch}");
+    let total = |shown: &Value| shown["progress"]["total"].as_u64().unwrap_or(0);
+    eventually("some of it is made", || async { (total(&binary.api().get(&path).await.expect(200)) > 0).then_some(()) }).await;
+    binary.kill();
+    binary = Binary::start(PROGRAM, &data, coap);
+    eventually("all of it is made", || async { (total(&binary.api().get(&path).await.expect(200)) == DEVICES).then_some(()) })
+        .await;
+    let commands = binary.api().get("/api/v1/commands?limit=1000").await.expect(200)["items"].as_array().unwrap().clone();
+    let devices: std::collections::BTreeSet<u64> = commands.iter().map(|command| command["deviceId"].as_u64().unwrap()).collect();
+    assert_eq!((commands.len() as u64, devices.len() as u64), (DEVICES, DEVICES), "one command each");
+    binary.kill();
+}

@@ -6,6 +6,7 @@ mod batches;
 mod codecs;
 mod commands;
 mod contents;
+mod enrolment;
 mod faq;
 mod lifecycle;
 mod presence;

@@ -14,6 +14,7 @@ use super::extract::{JsonBody, Limit, Listing, PathOf, QueryOf};
 use super::presence::{FlowView, PresenceView};
 use super::problem::{Code, Problem, member};
 use super::{Api, Shared};
+use crate::lwm2m::{Path, oma};
 use crate::model::{Device, DeviceId, Endpoint, EndpointFormat, PowerMode, ProductId, Registration, Timestamp};
 use crate::presence::DeviceState;
 use crate::profile::Mistake;
@@ -103,6 +104,9 @@ pub(super) struct RegistrationView {
     binding: String,
     /// Object and instance paths.
     objects: Vec<String>,
+    /// Names of the objects that are well-known.
+    #[schema(value_type = Object, example = json!({"/3": "Device"}))]
+    object_names: BTreeMap<String, &'static str>,
     /// First Register.
     #[schema(format = DateTime)]
     registered: String,
@@ -122,11 +126,17 @@ impl From<Registration> for RegistrationView {
             expires: registration.expires().to_string(),
             version: registration.version,
             binding: registration.binding,
+            object_names: object_names(&registration.objects),
             objects: registration.objects,
             registered: registration.registered.to_string(),
             updated: registration.updated.to_string(),
         }
     }
+}
+
+fn object_names(paths: &[String]) -> BTreeMap<String, &'static str> {
+    let object = |path: &String| path.parse::<Path>().ok()?.object();
+    paths.iter().filter_map(object).filter_map(|id| Some((format!("/{id}"), oma::object(id)?.name))).collect()
 }
 
 /// A device to let in.

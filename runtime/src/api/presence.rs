@@ -140,7 +140,7 @@ pub(super) struct HabitsRequest {
     offline_after_s: Option<u32>,
     /// Seconds that a sleeping device listens after it spoke, 2 to 120, until experience tells better.
     awake_s: Option<u8>,
-    /// Seconds between two times that an eDRX device listens, 5.12 to 10485.76; 20.48 by default.
+    /// Seconds between two times that an eDRX device listens, 5.12 to 10485.76; 0 by default: as for all.
     edrx_cycle_s: Option<f64>,
 }
 
