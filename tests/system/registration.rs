@@ -1,7 +1,7 @@
 //! Who is let in, and what a refused device's owner can find out (REFERENCE E.1, E.3).
 
 use coap_lite::{CoapOption, RequestType, ResponseType};
-use codecgate_tests::{Behaviour, Gateway, RawDevice, Sink, eventually, reply};
+use codecgate_tests::{Behaviour, Gateway, RawDevice, Sink, eventually, meter, reply};
 use serde_json::json;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -151,5 +151,33 @@ async fn what_a_product_wants_observed_is_asked_for_at_every_register() {
         (values.len() == 2).then(|| assert!(values.iter().all(|event| event["data"]["values"]["/3/0/7"] == 3300), "{values:?}"))
     })
     .await;
+    gateway.stop().await;
+}
+
+/// The kernel gives a device's datagrams to any of the sockets; its home takes them all the same.
+#[tokio::test(flavor = "multi_thread")]
+async fn several_sockets_act_as_one_server() {
+    let gateway = Gateway::with(|config| config.coap.sockets = 4).await;
+    let product = gateway.add_product("water-meter", json!({})).await;
+    for n in 0..12 {
+        let (endpoint, own) = (format!("meter-{n}"), [127, 0, 10, n + 1].into());
+        let id = gateway.add_device(product, &endpoint).await;
+        let mut meter = RawDevice::at(own, gateway.coap_addr()).await;
+        assert_eq!(meter.register(&endpoint).await.header.get_code(), "2.01");
+        meter.observed().await;
+        meter.report(&meter::frame(u32::from(n))).await;
+        let body = json!({ "service": meter::VALVE.0, "name": meter::VALVE.1, "params": meter::valve(true) });
+        let command = gateway.api().post(&format!("/api/v1/devices/{id}/commands"), &body).await.expect(201);
+        let bytes = meter.downlink().await;
+        meter.report(&meter::answer(&bytes, 0)).await;
+        let path = format!("/api/v1/commands/{}", command["id"].as_str().unwrap());
+        eventually("the command is successful", || async {
+            (gateway.api().get(&path).await.expect(200)["state"] == "SUCCESSFUL").then_some(())
+        })
+        .await;
+        let location: Vec<String> = meter.location().iter().map(|segment| (*segment).to_owned()).collect();
+        let leave = meter.request(RequestType::Delete, &location.iter().map(String::as_str).collect::<Vec<_>>());
+        assert_eq!(meter.exchange(&leave).await.header.get_code(), "2.02");
+    }
     gateway.stop().await;
 }
