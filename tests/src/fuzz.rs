@@ -286,7 +286,10 @@ mod tests {
     use crate::root;
     use codecgate::coap::{Code, Kind, Message, Token};
 
-    const ROUNDS: usize = 4_000;
+    /// Damages of each decoder; `CODECGATE_FUZZ_ROUNDS` asks for more.
+    fn rounds() -> usize {
+        std::env::var("CODECGATE_FUZZ_ROUNDS").ok().and_then(|text| text.parse().ok()).unwrap_or(4_000)
+    }
 
     fn read(path: PathBuf) -> Vec<u8> {
         fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
@@ -426,7 +429,7 @@ mod tests {
             assert!(!samples.is_empty(), "{name}");
             samples.iter().for_each(|sample| target(sample));
             let mut dice = Dice(0x5eed);
-            for round in 0..ROUNDS {
+            for round in 0..rounds() {
                 let bytes = shaken(&samples, &mut dice);
                 let held = std::panic::catch_unwind(|| target(&bytes));
                 assert!(held.is_ok(), "{name}, round {round}: {}", hex::encode(&bytes));
