@@ -286,7 +286,8 @@ fn too_many(format: Format) -> ContentError {
 
 /// The path that most names can be written below: the deepest one strictly above all.
 fn above(values: &[Datum]) -> Path {
-    let parents = values.iter().filter_map(|datum| datum.path.parent());
+    // Nothing is above the root: what names it is written below it too.
+    let parents = values.iter().map(|datum| datum.path.parent().unwrap_or(Path::ROOT));
     parents.reduce(|a, b| a.shared(&b)).unwrap_or(Path::ROOT)
 }
 

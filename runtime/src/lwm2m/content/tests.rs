@@ -227,6 +227,16 @@ fn senml_in_cbor() {
     check(Format::SenmlCbor, "/66", &payload, &[("/66/0/1", Value::Float(1.5))]);
 }
 
+/// Found by damage: nothing of the root was put below the deepest name in common.
+#[test]
+fn an_empty_root_beside_values_stays_the_root() {
+    let values = [Datum::new(path("/3/0/6/1"), Value::Text("Open".to_owned())), Datum::new(Path::ROOT, Value::None)];
+    for format in [Format::SenmlCbor, Format::SenmlJson] {
+        let written = encode(format, &Path::ROOT, &values).unwrap();
+        assert_eq!(decode(format, &Path::ROOT, &written, &unknown).unwrap(), values, "{format:?}");
+    }
+}
+
 #[test]
 fn json_of_version_1_0() {
     check(
