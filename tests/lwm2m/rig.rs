@@ -205,7 +205,12 @@ impl Rig {
             objects: request.objects,
             formats: request.formats,
             observed: false,
-            observations: vec![Observation { path: "/3/0".to_owned(), token: self.values.clone(), taken: false }],
+            observations: vec![Observation {
+                path: "/3/0".to_owned(),
+                token: self.values.clone(),
+                taken: false,
+                by: Default::default(),
+            }],
             registered: self.wall(),
             updated: self.wall(),
             moves: Default::default(),

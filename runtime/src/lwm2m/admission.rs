@@ -1,7 +1,5 @@
 //! What the flows answer, and the beginning and end of a registration (LwM2M Core 6.2).
 
-use std::hash::BuildHasher;
-use std::net::SocketAddr;
 use std::time::Instant;
 
 use crate::coap::{Code, Kind, Message, empty_ack, reset};
@@ -40,6 +38,7 @@ impl Server {
                 self.queue_downlink(now, device, Queued { id, ask, wire, pace });
             }
             Answer::Recalled { device, registration } => self.recalled(now, device, registration.as_deref()),
+            Answer::NotRecalled { device } => self.not_recalled(device),
             Answer::Remember(registrations) => registrations.iter().for_each(|registration| self.remember(registration)),
             Answer::Remembered => self.remembered = true,
             Answer::Remove { device } => self.end(device),
@@ -124,25 +123,23 @@ impl Server {
         self.roster.entry(slot).filter(|entry| entry.location == location).map(|_| slot)
     }
 
-    /// Takes a new registration in, in place of an earlier one of the same device, and begins to observe. None if its location or
+    /// Takes a new registration in, in place of an earlier one of the same device; what is to be observed is asked for next. None if its location or
     /// token is no number of a server.
     pub(super) fn join(&mut self, now: Instant, registration: &Registration) -> Option<Slot> {
         let device = registration.device;
         self.end(device);
         let slot = self.wake(now, registration)?;
         self.expiries.set(device, registration.expires().plus_ms(self.grace_ms()));
-        self.note_address(device, &registration.version, registration.peer);
+        self.addresses.note(device, &registration.version, registration.peer);
         let entry = self.roster.entry_mut(slot)?;
         entry.all_watches().for_each(|watch| watch.state = Observation::Wanted);
-        if self.config.place.count > 1 && self.config.place.home(device) == self.config.place.index {
-            self.advance(now, slot);
-        }
         Some(slot)
     }
 
     /// Ends what a device's registration was.
     pub(super) fn end(&mut self, device: DeviceId) {
         self.expiries.clear(device);
+        self.addresses.forget(device);
         self.lose_fetch(device, "the registration ended");
         if let Some(slot) = self.roster.by_device(device) {
             self.take_out(slot);
@@ -153,7 +150,6 @@ impl Server {
     pub(super) fn take_out(&mut self, slot: Slot) {
         let Some(entry) = self.roster.remove(slot) else { return };
         let device = entry.device;
-        self.leave_address(device, entry.peer);
         let Some(Talk { current, queue }) = entry.talk.map(|talk| *talk) else { return };
         if let Some(exchange) = &current {
             self.awaiting.remove(&(exchange.sent_to, exchange.mid));
@@ -182,25 +178,5 @@ impl Server {
         self.expiries.set(device, registration.expires().plus_ms(self.grace_ms()));
         self.heard(now, slot, arrival.peer);
         self.advance(now, slot);
-    }
-
-    /// Send is known by the address alone, so devices that may use it are found by theirs (LwM2M 1.1 and later).
-    pub(super) fn note_address(&mut self, device: DeviceId, version: &str, peer: SocketAddr) {
-        if version != "1" && !version.starts_with("1.0") {
-            self.addresses.insert(self.address_key(peer), device);
-        }
-    }
-
-    /// The device is not there any more.
-    pub(super) fn leave_address(&mut self, device: DeviceId, peer: SocketAddr) {
-        let key = self.address_key(peer);
-        if self.addresses.get(&key) == Some(&device) {
-            self.addresses.remove(&key);
-        }
-    }
-
-    /// Half of an address; two that share it cannot both use Send.
-    pub(super) fn address_key(&self, peer: SocketAddr) -> u64 {
-        self.state.hash_one(peer)
     }
 }

@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use std::time::Instant;
 
 use crate::coap::{Code, Confirmable, Message, Step};
-use crate::model::DeviceId;
+use crate::model::{Asker, DeviceId};
 
 use super::bodies::{Left, Rest};
 use super::exchange::{Change, Ending, Exchange, Purpose, Queued, Timer};
@@ -174,11 +174,9 @@ impl Server {
         let device = entry.device;
         self.fetches.stir(device);
         let Some(entry) = self.roster.entry_mut(slot).filter(|entry| entry.peer != peer) else { return };
-        let before = std::mem::replace(&mut entry.peer, peer);
+        entry.peer = peer;
         entry.changed = true;
-        let traits = std::sync::Arc::clone(&entry.traits);
-        self.leave_address(device, before);
-        self.note_address(device, &traits.version, peer);
+        self.addresses.note(device, &entry.traits.version, peer);
     }
 
     /// The device has taken an observation.
@@ -234,7 +232,7 @@ impl Server {
         let Some(entry) = self.roster.entry_mut(slot) else { return };
         match change {
             Change::Begins(path) if observes && entry.watches.len() < MAX_WATCHES => {
-                entry.watches.push((path, Watch { token, state: Observation::Established }));
+                entry.watches.push((path, Watch { token, state: Observation::Established, by: Asker::Application }));
             }
             Change::Ends => {
                 entry.watches.retain(|(_, watch)| watch.token != token);

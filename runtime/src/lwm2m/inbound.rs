@@ -179,7 +179,7 @@ impl Server {
     /// Send: values that the device chose to tell (LwM2M Core 1.1 6.4.6). It says who it is by its address alone.
     fn sent(&mut self, wall: Timestamp, key: Key, arrival: Arrival, message: Message, datagram: &[u8]) -> Result<(), Refusal> {
         let peer = arrival.peer;
-        let Some(device) = self.addresses.get(&self.address_key(peer)).copied() else {
+        let Some(device) = self.addresses.device(peer) else {
             if self.config.place.count > 1 {
                 self.ask_around(peer, datagram);
                 return Ok(());

@@ -12,6 +12,7 @@
 //! 7641 3.4 concerns the other observations only. What takes more than one datagram is joined before anybody hears of it. A message that carries a known token or location, both
 //! unguessable, moves the device to the address it came from. Not here: bootstrap, DTLS.
 
+mod addresses;
 mod admission;
 pub mod appdata;
 mod ask;
@@ -203,7 +204,7 @@ pub enum Occurrence {
         /// which
         id: DownlinkId,
     },
-    /// Its registration is needed: `Answer::Recalled`.
+    /// Its registration is needed: `Answer::Recalled`, or `Answer::NotRecalled`.
     Recall {
         /// whose
         device: DeviceId,
@@ -305,6 +306,11 @@ pub enum Answer {
         device: DeviceId,
         /// none = it has none
         registration: Option<Box<Registration>>,
+    },
+    /// The store could not tell: silence, and the device sends again.
+    NotRecalled {
+        /// whose
+        device: DeviceId,
     },
     /// Registrations of an earlier life: when they end, and whether their numbers name their devices.
     Remember(Vec<Registration>),

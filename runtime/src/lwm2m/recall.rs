@@ -3,6 +3,8 @@
 //! A registration is recalled from the store by the flows; meanwhile what came for the device is parked, within a bound of bytes. What
 //! finds no room is forgotten, and the device sends it again.
 
+use std::collections::HashMap;
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use crate::coap::KeyedState;
@@ -13,9 +15,6 @@ use super::names::unspell;
 use super::roster::Slot;
 use super::server::Server;
 use super::{DownlinkId, Occurrence};
-
-use std::collections::HashMap;
-use std::net::SocketAddr;
 
 /// What waits for a registration.
 #[derive(Debug)]
@@ -74,7 +73,7 @@ impl Server {
             return;
         }
         self.expiries.set(device, registration.expires().plus_ms(self.grace_ms()));
-        self.note_address(device, &registration.version, registration.peer);
+        self.addresses.note(device, &registration.version, registration.peer);
         let tokens = registration.observations.iter().map(|observation| &observation.token);
         for text in [&registration.location, &registration.token].into_iter().chain(tokens) {
             if let Some(number) = unspell(text).filter(|number| self.names.open(*number).0 != device) {
@@ -120,6 +119,15 @@ impl Server {
                 (Parked::Datagram { peer, datagram, .. }, None) => self.disown(peer, &datagram),
                 (Parked::Send(queued), Some(slot)) => self.queue(now, slot, queued),
                 (Parked::Send(Queued { id, .. }), None) => self.occur(Occurrence::TimedOut { device, id }),
+            }
+        }
+    }
+
+    /// The store could not tell who it is: nothing is said, so that nothing ends. What the flows wanted sent is told lost; they look again.
+    pub(super) fn not_recalled(&mut self, device: DeviceId) {
+        for parked in self.park.take(device) {
+            if let Parked::Send(Queued { id, .. }) = parked {
+                self.occur(Occurrence::TimedOut { device, id });
             }
         }
     }

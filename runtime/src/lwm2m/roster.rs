@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use crate::coap::KeyedState;
-use crate::model::{self, DeviceId, Registration, Timestamp};
+use crate::model::{self, Asker, DeviceId, Registration, Timestamp};
 
 use super::exchange::Talk;
 use super::names::{spell, unspell};
@@ -66,6 +66,7 @@ pub(super) struct Entry {
 pub(super) struct Watch {
     pub(super) token: u64,
     pub(super) state: Observation,
+    pub(super) by: Asker,
 }
 
 /// Does the device observe, as far as we know?
@@ -93,7 +94,8 @@ impl Entry {
     /// From what is stored; none if its location or a token was not made by a server.
     pub(super) fn new(registration: &Registration, traits: Arc<Traits>, mid: u16, now: Instant) -> Option<Self> {
         let watches = registration.observations.iter().map(|observation| {
-            let watch = Watch { token: unspell(&observation.token)?, state: Observation::stored(observation.taken) };
+            let watch =
+                Watch { token: unspell(&observation.token)?, state: Observation::stored(observation.taken), by: observation.by };
             Some((observation.path.clone(), watch))
         });
         Some(Self {
@@ -108,7 +110,11 @@ impl Entry {
             lifetime_s: registration.lifetime_s,
             mid,
             changed: false,
-            reports: Watch { token: unspell(&registration.token)?, state: Observation::stored(registration.observed) },
+            reports: Watch {
+                token: unspell(&registration.token)?,
+                state: Observation::stored(registration.observed),
+                by: Asker::Product,
+            },
             watches: watches.collect::<Option<_>>()?,
             used: now,
         })
@@ -121,6 +127,7 @@ impl Entry {
             path: path.clone(),
             token: spell(watch.token),
             taken: taken(watch),
+            by: watch.by,
         });
         Registration {
             device: self.device,

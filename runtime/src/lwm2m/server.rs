@@ -12,6 +12,7 @@ use crate::coap::{
 };
 use crate::model::{Deadlines, DeviceId, Registration, Timestamp};
 
+use super::addresses::Addresses;
 use super::bodies::Fetches;
 use super::exchange::Timer;
 use super::names::{Names, unspell};
@@ -40,9 +41,8 @@ pub struct Server {
     pub(super) expiries: Deadlines,
     /// Whose the numbers are that do not name their device.
     pub(super) strays: HashMap<u64, DeviceId, KeyedState>,
-    /// Devices that may use Send by a hash of their address.
-    pub(super) addresses: HashMap<u64, DeviceId, KeyedState>,
-    pub(super) state: KeyedState,
+    /// Where devices are that may use Send.
+    pub(super) addresses: Addresses,
     /// Whether `expiries` knows all registrations.
     pub(super) remembered: bool,
     /// What is heard now was passed on by another server.
@@ -137,8 +137,7 @@ impl Server {
             park: Park::new(state, config.parked_bytes),
             expiries: Deadlines::default(),
             strays: HashMap::with_hasher(state),
-            addresses: HashMap::with_hasher(state),
-            state,
+            addresses: Addresses::new(state),
             remembered: false,
             second_hand: false,
             tickets: HashMap::with_hasher(state),
@@ -179,7 +178,9 @@ impl Server {
                 self.second_hand = false;
             }
             Passed::Registration(registration) => {
-                self.join(now, &registration);
+                if let Some(slot) = self.join(now, &registration) {
+                    self.advance(now, slot);
+                }
             }
         }
     }

@@ -326,6 +326,20 @@ pub struct Observation {
     /// Whether the device has taken it.
     #[serde(default)]
     pub taken: bool,
+    /// Who wants it.
+    #[serde(default)]
+    pub by: Asker,
+}
+
+/// Who wants an observation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Asker {
+    /// The device's product names it; one that the product no longer names is not asked for again.
+    #[default]
+    Product,
+    /// An application asked for it; it stays when the device registers anew.
+    Application,
 }
 
 impl Registration {

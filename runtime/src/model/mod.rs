@@ -19,8 +19,8 @@ pub use batch::{Batch, BatchId, Blueprint, Phase, Target};
 pub use command::{Command, CommandId};
 pub use deadlines::Deadlines;
 pub use device::{
-    BadEndpoint, CommandRules, Device, DeviceId, Endpoint, EndpointFormat, Moves, Observation, PowerMode, Product, ProductId,
-    ProductKey, Registration, Secret,
+    Asker, BadEndpoint, CommandRules, Device, DeviceId, Endpoint, EndpointFormat, Moves, Observation, PowerMode, Product,
+    ProductId, ProductKey, Registration, Secret,
 };
 pub use event::{Event, EventId, EventKind, NewEvent, Scope, Subscription, SubscriptionId};
 pub use habits::Habits;

@@ -142,8 +142,10 @@ impl Hands {
     /// The server wants to know a device that spoke.
     pub(super) fn recall(&self, device: DeviceId) -> Result<(), StoreError> {
         let found = self.store.registration(device);
-        let registration = found.as_ref().ok().cloned().flatten().map(Box::new);
-        self.answers.push(Answer::Recalled { device, registration });
+        self.answers.push(match &found {
+            Ok(registration) => Answer::Recalled { device, registration: registration.clone().map(Box::new) },
+            Err(_) => Answer::NotRecalled { device },
+        });
         found.map(drop)
     }
 
@@ -175,14 +177,24 @@ impl Hands {
         let Occurrence::Register(request) = occurrence else { return Ok(()) };
         let earlier = self.store.registration(device.id)?;
         let before = Before { registration: earlier.as_ref(), moves_per_hour: self.moves_per_hour };
-        if let Some(commit) = before.refusal(Whose::from(device), peer, now) {
+        if let Some(event) = before.refusal(Whose::from(device), peer, now) {
+            let refuse = Answer::Refuse { ticket, code: 429 };
+            if !lane.turns_away(now) {
+                self.answers.push(refuse);
+                return Ok(());
+            }
             tracing::warn!(endpoint = %device.endpoint, %peer, "not let in: it registered from too many addresses within an hour");
-            self.accept(lane, ticket, commit, Answer::Refuse { ticket, code: 429 });
+            self.accept(lane, ticket, Commit { events: vec![event], writes: Vec::new() }, refuse);
             return Ok(());
         }
         tracing::info!(endpoint = %device.endpoint, %peer, lifetime = request.lifetime_s, "registered");
         let (names, random) = (&self.names, &mut self.random);
-        let mut seal = |of| names.seal(device.id, of, u32::try_from(random.draw() >> 32).unwrap_or_default());
+        // One after the other, so that no two numbers of a registration are the same.
+        let mut nonce = u32::try_from(random.draw() >> 32).unwrap_or_default();
+        let mut seal = |of| {
+            nonce = nonce.wrapping_add(1);
+            names.seal(device.id, of, nonce)
+        };
         let observe = self.catalog.active(device.product).map(|active| active.product.observe.clone()).unwrap_or_default();
         let (registration, mut commit) = uplink::registered(Whose::from(device), request, before, &observe, &mut seal, now);
         lane.joined(&registration);

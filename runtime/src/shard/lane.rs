@@ -18,6 +18,8 @@ const REMEMBERED: usize = 16;
 /// An acknowledgement that was not waited for as long says nothing about the device: its downlink did not leave.
 const WAITED_MS: u64 = 1_000;
 
+const HOUR_MS: u64 = 3_600_000;
+
 /// A device's state on its shard. Rebuilt from the store when the device is heard of, forgotten when nothing is under way.
 pub struct Lane {
     pub(crate) device: DeviceId,
@@ -39,6 +41,8 @@ pub struct Lane {
     last_mid: u16,
     sent: VecDeque<(u16, CommandId)>,
     wire_mid: Option<u16>,
+    /// When it was last told that its name is used from too many addresses.
+    turned_away: Option<Timestamp>,
     /// A command's write is on its way; what concerns the device waits until it is known.
     pub(crate) moving: bool,
     pub(crate) waiting: VecDeque<Occurrence>,
@@ -69,6 +73,7 @@ impl Lane {
             last_mid: 0,
             sent: VecDeque::new(),
             wire_mid: None,
+            turned_away: None,
             moving: false,
             waiting: VecDeque::new(),
         };
@@ -150,7 +155,17 @@ impl Lane {
     /// Whether nothing is lost when it is forgotten: what it must remember is stored, or kept as its rhythm.
     pub(crate) fn is_idle(&self, now: Timestamp, limit: Limit) -> bool {
         let is_quiet = !self.open && !self.moving && self.waiting.is_empty();
-        is_quiet && now >= self.awake_until && self.meter.is_forgettable(now, limit)
+        let tells_soon = self.turned_away.is_some_and(|told| now.since(told) < HOUR_MS);
+        is_quiet && !tells_soon && now >= self.awake_until && self.meter.is_forgettable(now, limit)
+    }
+
+    /// A Register from one address too many: whether that is to be told, once an hour.
+    pub(crate) fn turns_away(&mut self, now: Timestamp) -> bool {
+        let is_new = self.turned_away.is_none_or(|told| now.since(told) >= HOUR_MS);
+        if is_new {
+            self.turned_away = Some(now);
+        }
+        is_new
     }
 
     /// When it listens.

@@ -69,7 +69,10 @@ impl Answers {
             | Answer::Refuse { ticket, .. }
             | Answer::Later { ticket, .. }
             | Answer::Forget { ticket } => ticket.server(),
-            Answer::Send { device, .. } | Answer::Recalled { device, .. } | Answer::Remove { device } => home(*device),
+            Answer::Send { device, .. }
+            | Answer::Recalled { device, .. }
+            | Answer::NotRecalled { device }
+            | Answer::Remove { device } => home(*device),
             Answer::Remember(_) | Answer::Remembered => {
                 // Each server takes what is its own.
                 for index in 1..self.servers() {

@@ -1,12 +1,12 @@
 //! What a device's coming and going becomes: its registration document and one event (LwM2M Core 6.2).
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
 use serde_json::json;
 
 use crate::lwm2m::{RegisterRequest, Use, spell};
-use crate::model::{Device, DeviceId, EventKind, NewEvent, Observation, ProductId, Registration, Timestamp};
+use crate::model::{Asker, Device, DeviceId, EventKind, NewEvent, Observation, ProductId, Registration, Timestamp};
 use crate::store::{Commit, Write};
 
 /// Whom a registration is of.
@@ -46,18 +46,12 @@ impl Before<'_> {
         self.registration.filter(|before| before.peer.ip() != peer.ip() && before.expires() > now)
     }
 
-    /// The commit that tells of a Register that is not let in because there were too many from elsewhere: none if it may come. The
-    /// first one of an hour is an event, the others are counted only.
-    pub(crate) fn refusal(&self, whose: Whose<'_>, peer: SocketAddr, now: Timestamp) -> Option<Commit> {
+    /// The event of a Register that is not let in because there were too many from elsewhere: none if it may come. Told once an hour,
+    /// and nothing else is written: whoever sends a thousand costs the disk one.
+    pub(crate) fn refusal(&self, whose: Whose<'_>, peer: SocketAddr, now: Timestamp) -> Option<NewEvent> {
         let before = self.elsewhere(peer, now)?;
         let moves = before.moves.and_one(now);
-        if moves.count <= self.moves_per_hour {
-            return None;
-        }
-        let first = moves.count == self.moves_per_hour.saturating_add(1);
-        let event = first.then(|| moved(whose, before.peer, peer, "refused", moves.count, now));
-        let registration = Registration { moves, ..before.clone() };
-        Some(Commit { events: event.into_iter().collect(), writes: vec![Write::PutRegistration(registration)] })
+        (moves.count > self.moves_per_hour).then(|| moved(whose, before.peer, peer, "refused", moves.count, now))
     }
 }
 
@@ -76,12 +70,15 @@ pub(crate) fn registered(
     now: Timestamp,
 ) -> (Registration, Commit) {
     // What an application asked to be observed stays so when the device registers anew.
-    let asked = before.registration.into_iter().flat_map(|before| &before.observations).map(|observation| &observation.path);
-    let wanted: BTreeSet<&String> = observe.iter().chain(asked).collect();
-    let observations = wanted.into_iter().filter(|path| is_offered(path, &request.objects)).map(|path| Observation {
+    let earlier = before.registration.into_iter().flat_map(|before| &before.observations);
+    let asked = earlier.filter(|observation| observation.by == Asker::Application).map(|observation| &observation.path);
+    let named = observe.iter().map(|path| (path, Asker::Product));
+    let wanted: BTreeMap<&String, Asker> = asked.map(|path| (path, Asker::Application)).chain(named).collect();
+    let observations = wanted.into_iter().filter(|(path, _)| is_offered(path, &request.objects)).map(|(path, by)| Observation {
         path: path.clone(),
         token: spell(seal(Use::Observation)),
         taken: false,
+        by,
     });
     let observations = observations.collect();
     let elsewhere = before.elsewhere(request.peer, now);

@@ -128,3 +128,17 @@ fn servers_that_share_an_address_act_as_one() {
     let Some(Occurrence::Deregister { ticket, .. }) = home.server.poll_occurrence() else { panic!() };
     assert_eq!(home.answer(Answer::Accept { ticket })[0].code, Code::DELETED);
 }
+
+#[test]
+fn a_store_that_cannot_tell_ends_nothing() {
+    let mut bench = bench();
+    bench.server = Server::new(ServerConfig::default(), names(), [3; 32], (bench.now, bench.wall));
+    let token = Token::from(names().seal(DEVICE, Use::Observation, 5));
+    assert_eq!(bench.notify(Kind::Con, 1, token, b"up"), []);
+    bench.send(7);
+    assert_eq!(bench.occurrences(), [Occurrence::Recall { device: DEVICE }]);
+    assert_eq!(bench.answer(Answer::NotRecalled { device: DEVICE }), [], "no RST: its observation goes on");
+    assert_eq!(bench.occurrences(), [Occurrence::TimedOut { device: DEVICE, id: DownlinkId(7) }]);
+    bench.notify(Kind::Con, 1, token, b"up");
+    assert_eq!(bench.occurrences(), [Occurrence::Recall { device: DEVICE }], "its resend is a new attempt");
+}

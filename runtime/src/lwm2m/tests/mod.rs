@@ -113,6 +113,7 @@ impl Bench {
                     path: path.clone(),
                     token: spell(names().seal(DEVICE, Use::Observation, nonce)),
                     taken: false,
+                    by: Default::default(),
                 })
                 .collect(),
             registered: self.wall,
